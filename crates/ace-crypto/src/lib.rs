@@ -30,7 +30,7 @@
 //! ```
 //!
 //! **Features** (all on by default; one that is off takes its variants away and `from_cose` answers `None`):
-//! `es256`, `eddsa`, `gcm`, `chacha20poly1305`, `sha512` (HKDF and HMAC with SHA-384 and SHA-512). AES-CCM, HMAC and
+//! `es256`, `eddsa` (without either there is no [`Signature`]), `gcm`, `chacha20poly1305`, `sha512` (HKDF and HMAC with SHA-384 and SHA-512). AES-CCM, HMAC and
 //! HKDF with SHA-256 are always there. The small table-free AES is chosen at the final link:
 //! `--cfg aes_backend="soft" --cfg aes_backend_soft="compact"`.
 //!
@@ -62,6 +62,7 @@ mod aead;
 mod hash;
 mod hkdf;
 mod secret;
+#[cfg(any(feature = "es256", feature = "eddsa"))]
 mod signature;
 
 pub use aead::Aead;
@@ -71,6 +72,7 @@ pub use rand_core::CryptoRng;
 pub use secret::Secret;
 #[cfg(feature = "es256")]
 pub use signature::Y;
+#[cfg(any(feature = "es256", feature = "eddsa"))]
 pub use signature::{Signature, SigningKey, VerifyingKey};
 
 /// Why a cryptographic operation was refused.
