@@ -4,7 +4,7 @@ mod vectors;
 
 use ace_crypto::{Aead, CryptoError};
 use serde_json::Value;
-use vectors::{bytes, cases, verdicts};
+use vectors::{bytes, cases, left_out, verdicts};
 
 const CCM: [Aead; 8] = [
     Aead::AesCcm16_64_128,
@@ -159,10 +159,7 @@ fn cose_wg_examples() {
     let mut seen = Vec::new();
     for case in cases {
         let Some(aead) = Aead::from_cose(case["alg"].as_i64().unwrap()) else {
-            assert!(cfg!(not(all(
-                feature = "gcm",
-                feature = "chacha20poly1305"
-            ))));
+            left_out(cfg!(all(feature = "gcm", feature = "chacha20poly1305")));
             continue;
         };
         let (key, nonce, aad) = (bytes(&case, "key"), bytes(&case, "iv"), bytes(&case, "aad"));
@@ -274,10 +271,9 @@ fn rfc9053_4_numbers_are_those_of_the_registry() {
         .into_iter()
         .map(|a| (a.cose(), a.name(), a.key_len(), a.nonce_len(), a.tag_len()))
         .collect();
-    let built_in = |&(number, ..): &(i64, _, _, _, _)| match number {
-        1..=3 => cfg!(feature = "gcm"),
-        24 => cfg!(feature = "chacha20poly1305"),
-        _ => true,
+    let built_in = |&(number, ..): &(i64, _, _, _, _)| {
+        (number > 3 || cfg!(feature = "gcm"))
+            && (number != 24 || cfg!(feature = "chacha20poly1305"))
     };
     assert_eq!(
         here,

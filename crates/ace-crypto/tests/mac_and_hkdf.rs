@@ -3,7 +3,7 @@
 mod vectors;
 
 use ace_crypto::{CryptoError, Hkdf, Mac, Secret, ct_eq, hmac_sha256, sha256};
-use vectors::{bytes, cases, verdicts};
+use vectors::{bytes, cases, left_out, verdicts};
 
 #[test]
 fn wycheproof_hmac_sha256() {
@@ -33,7 +33,7 @@ fn cose_wg_hmac_examples() {
     assert_eq!(verdicts(&cases), (8, 2));
     for case in cases {
         let Some(mac) = Mac::from_cose(case["alg"].as_i64().unwrap()) else {
-            assert!(cfg!(not(feature = "sha512")));
+            left_out(cfg!(feature = "sha512"));
             continue;
         };
         let (key, message, tag) = (
@@ -143,7 +143,7 @@ fn cose_wg_hkdf_examples() {
     for case in cases {
         let number = if case["sha"] == 256 { -10 } else { -11 };
         let Some(hkdf) = Hkdf::from_cose(number) else {
-            assert!(cfg!(not(feature = "sha512")));
+            left_out(cfg!(feature = "sha512"));
             continue;
         };
         let (ikm, salt, info) = (
