@@ -17,5 +17,9 @@ pub fn half_to_f64(bits: u16) -> f64 {
             }
         }
     };
-    if bits & 0x8000 == 0 { magnitude } else { -magnitude }
+    if bits & 0x8000 == 0 {
+        magnitude
+    } else {
+        -magnitude
+    }
 }

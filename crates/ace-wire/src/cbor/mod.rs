@@ -41,6 +41,7 @@ pub use crate::Error;
 pub use float::half_to_f64;
 pub use reader::{Kind, Reader};
 pub use writer::Writer;
+pub(crate) use writer::count;
 
 /// Deepest nesting of arrays and maps that [`Reader`] follows.
 pub const MAX_DEPTH: u8 = 8;

@@ -41,7 +41,10 @@ impl<'a> Reader<'a> {
     /// A reader at the first byte of `bytes`.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { decoder: Decoder::new(bytes), depth: 0 }
+        Self {
+            decoder: Decoder::new(bytes),
+            depth: 0,
+        }
     }
 
     /// Offset of the next byte to read.
@@ -61,7 +64,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::TrailingBytes`].
     pub fn finish(self) -> Result<(), Error> {
-        if self.is_at_end() { Ok(()) } else { Err(Error::TrailingBytes) }
+        if self.is_at_end() {
+            Ok(())
+        } else {
+            Err(Error::TrailingBytes)
+        }
     }
 
     /// The type of the next item, which stays unread.
@@ -89,7 +96,11 @@ impl<'a> Reader<'a> {
     }
 
     fn expect(&self, kind: Kind) -> Result<(), Error> {
-        if self.kind()? == kind { Ok(()) } else { Err(Error::WrongType) }
+        if self.kind()? == kind {
+            Ok(())
+        } else {
+            Err(Error::WrongType)
+        }
     }
 
     /// An integer from -2^63 to 2^63 - 1.
@@ -130,7 +141,11 @@ impl<'a> Reader<'a> {
         self.expect(Kind::Text)?;
         // The type and the length are checked: what is left is truncation and UTF-8.
         self.decoder.str().map_err(|error| {
-            if error.is_end_of_input() { Error::Truncated } else { Error::InvalidText }
+            if error.is_end_of_input() {
+                Error::Truncated
+            } else {
+                Error::InvalidText
+            }
         })
     }
 
@@ -173,7 +188,11 @@ impl<'a> Reader<'a> {
             Type::F16 => {
                 // Read here: minicbor reads halves only with a further dependency.
                 let at = self.decoder.position().saturating_add(1);
-                let bits = self.decoder.input().get(at..).and_then(<[u8]>::first_chunk::<2>);
+                let bits = self
+                    .decoder
+                    .input()
+                    .get(at..)
+                    .and_then(<[u8]>::first_chunk::<2>);
                 let bits = bits.ok_or(Error::Truncated)?;
                 self.decoder.set_position(at.saturating_add(2));
                 Ok(half_to_f64(u16::from_be_bytes(*bits)))
@@ -204,10 +223,16 @@ impl<'a> Reader<'a> {
     {
         let count = self.enter(Kind::Array)?;
         for index in 0..count {
-            self.one_item(|reader| element(index, reader))?;
+            element(index, self)?;
         }
         self.leave();
         Ok(count)
+    }
+
+    /// The head of an array; its elements come next. Returns their number.
+    pub(crate) fn array_head(&mut self) -> Result<u64, Error> {
+        self.expect(Kind::Array)?;
+        self.count(Kind::Array)
     }
 
     /// A whole map: `entry` is called with each key and must read exactly the value.
@@ -236,7 +261,7 @@ impl<'a> Reader<'a> {
                 }
                 earlier.skip()?;
             }
-            self.one_item(|reader| entry(key, reader))?;
+            entry(key, self)?;
         }
         self.leave();
         Ok(())
@@ -305,7 +330,11 @@ impl<'a> Reader<'a> {
         let (Some(_), Some(items)) = (count, items) else {
             return Err(Error::IndefiniteLength);
         };
-        let left = self.decoder.input().len().saturating_sub(self.decoder.position());
+        let left = self
+            .decoder
+            .input()
+            .len()
+            .saturating_sub(self.decoder.position());
         if items > left as u64 {
             return Err(Error::Truncated);
         }
@@ -324,17 +353,6 @@ impl<'a> Reader<'a> {
 
     fn leave(&mut self) {
         self.depth = self.depth.saturating_sub(1);
-    }
-
-    /// Runs `read`, which must consume exactly one item.
-    fn one_item<F>(&mut self, read: F) -> Result<(), Error>
-    where
-        F: FnOnce(&mut Self) -> Result<(), Error>,
-    {
-        let before = self.position();
-        read(self)?;
-        debug_assert!(self.position() > before, "the callback read nothing");
-        Ok(())
     }
 
     fn simple(&mut self) -> Result<u8, Error> {

@@ -17,7 +17,9 @@ type Written = Result<(), Error>;
 impl<'b> Writer<'b> {
     /// A writer at the start of `out`.
     pub fn new(out: &'b mut [u8]) -> Self {
-        Self { encoder: Encoder::new(Cursor::new(out)) }
+        Self {
+            encoder: Encoder::new(Cursor::new(out)),
+        }
     }
 
     /// Number of bytes written.
@@ -61,7 +63,10 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn bytes_head(&mut self, length: usize) -> Written {
-        self.encoder.bytes_len(length as u64).map(drop).map_err(refusal)
+        self.encoder
+            .bytes_len(length as u64)
+            .map(drop)
+            .map_err(refusal)
     }
 
     /// A text string.
@@ -128,7 +133,10 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn tag(&mut self, tag: u64) -> Written {
-        self.encoder.tag(minicbor::data::Tag::new(tag)).map(drop).map_err(refusal)
+        self.encoder
+            .tag(minicbor::data::Tag::new(tag))
+            .map(drop)
+            .map_err(refusal)
     }
 
     /// Bytes that are CBOR already.
@@ -137,7 +145,10 @@ impl<'b> Writer<'b> {
     /// [`Error::BufferTooSmall`].
     pub fn raw(&mut self, cbor: &[u8]) -> Written {
         use minicbor::encode::Write;
-        self.encoder.writer_mut().write_all(cbor).map_err(|_| Error::BufferTooSmall)
+        self.encoder
+            .writer_mut()
+            .write_all(cbor)
+            .map_err(|_| Error::BufferTooSmall)
     }
 
     /// The key `key` and a byte string, if there is one.
