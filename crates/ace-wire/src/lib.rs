@@ -20,6 +20,7 @@ pub mod cbor;
 pub mod coap;
 pub mod cose;
 pub mod cwt;
+pub mod diag;
 mod error;
 mod hidden;
 pub mod link;

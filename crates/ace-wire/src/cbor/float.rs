@@ -1,6 +1,5 @@
 /// The value of a half-precision float given by its bits (RFC 8949, appendix D).
-#[must_use]
-pub fn half_to_f64(bits: u16) -> f64 {
+pub(super) fn half_to_f64(bits: u16) -> f64 {
     let exponent = (bits >> 10) & 0x1f;
     let mantissa = f64::from(bits & 0x3ff);
     let magnitude = match exponent {

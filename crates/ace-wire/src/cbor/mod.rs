@@ -38,7 +38,7 @@ mod tests;
 mod writer;
 
 pub use crate::Error;
-pub use float::half_to_f64;
+use float::half_to_f64;
 pub use reader::{Kind, Reader};
 pub use writer::Writer;
 pub(crate) use writer::count;
