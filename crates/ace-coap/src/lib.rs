@@ -17,6 +17,8 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod block;
+pub mod echo;
 mod endpoint;
 mod message;
 pub mod observe;
