@@ -1,6 +1,9 @@
 //! Building tokens on the authorization server, with coset and ciborium.
 //!
 //! A token carries the COSE tag and no CWT tag; `kid` and IV stand in the unprotected header.
+//!
+//! Claims and plaintexts are wiped after use. One exception: the inside of a nested token passes through coset, which frees
+//! its copies as they are.
 
 mod claims;
 

@@ -3,7 +3,8 @@
 
 use ace_crypto::{Aead, Mac, Signature, SigningKey};
 use ace_token::issue::{Claims, Cnf, CoseKey, Issuer, IssuingKey, OscoreInputMaterial, Scope, Y};
-use ace_token::{TokenKey, TrustedKey};
+use ace_token::{TokenError, TokenKey, TrustedKey, open};
+use coset::{CoseEncrypt0Builder, HeaderBuilder, TaggedCborSerializable, iana::Algorithm};
 
 pub const AS: &str = "coap://as.example";
 
@@ -179,4 +180,41 @@ pub fn every_cnf() -> Vec<Option<Cnf>> {
             context_id: None,
         })),
     ]
+}
+
+pub const KEY: [u8; 16] = [7; 16];
+pub const TRUSTED: [TrustedKey<'static>; 1] = [TrustedKey {
+    kid: Some(b"rs1"),
+    issuer: AS,
+    key: TokenKey::Aead(Aead::AesCcm16_64_128, &KEY),
+}];
+
+/// A correctly encrypted token around any bytes.
+pub fn encrypted(content: &[u8]) -> Vec<u8> {
+    encrypted_with(content, |builder| {
+        builder.key_id(b"rs1".to_vec()).iv(vec![1; 13])
+    })
+}
+
+pub fn encrypted_with(content: &[u8], unprotected: fn(HeaderBuilder) -> HeaderBuilder) -> Vec<u8> {
+    let protected = HeaderBuilder::new()
+        .algorithm(Algorithm::AES_CCM_16_64_128)
+        .build();
+    CoseEncrypt0Builder::new()
+        .protected(protected)
+        .unprotected(unprotected(HeaderBuilder::new()).build())
+        .create_ciphertext(content, &[], |plaintext, aad| {
+            let mut text = [plaintext, &[0; 8]].concat();
+            Aead::AesCcm16_64_128
+                .seal(&KEY, &[1; 13], aad, &mut text, plaintext.len())
+                .unwrap();
+            text
+        })
+        .build()
+        .to_tagged_vec()
+        .unwrap()
+}
+
+pub fn refusal(token: &[u8]) -> TokenError {
+    open(token, &TRUSTED, &mut [0; 512]).unwrap_err()
 }
