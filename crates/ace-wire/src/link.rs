@@ -114,3 +114,60 @@ impl Write for LinkWriter<'_> {
         self.put(text.as_bytes()).map_err(|_| fmt::Error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+
+    fn written(write: impl Fn(&mut LinkWriter<'_>) -> Result<(), Error>) -> std::string::String {
+        let mut out = vec![0u8; 512];
+        let mut links = LinkWriter::new(&mut out);
+        write(&mut links).unwrap();
+        let length = links.finish();
+        for short in 0..length {
+            assert_eq!(
+                write(&mut LinkWriter::new(&mut out[..short])),
+                Err(Error::BufferTooSmall)
+            );
+        }
+        write(&mut LinkWriter::new(&mut out[..length])).unwrap();
+        out.truncate(length);
+        std::string::String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn rfc6690_5_links_as_in_the_examples() {
+        let links = written(|links| {
+            links.link("/sensors")?;
+            links.number("ct", 40)?;
+            links.attribute("title", "Sensor Index")?;
+            links.link("/sensors/temp")?;
+            links.attribute("rt", "temperature-c")?;
+            links.attribute("if", "sensor")?;
+            links.link("http://www.example.com/sensors/t123")?;
+            links.attribute("anchor", "/sensors/temp")?;
+            links.attribute("rel", "describedby")
+        });
+        assert_eq!(
+            links,
+            "</sensors>;ct=40;title=\"Sensor Index\",\
+             </sensors/temp>;rt=\"temperature-c\";if=\"sensor\",\
+             <http://www.example.com/sensors/t123>;anchor=\"/sensors/temp\";rel=\"describedby\"",
+        );
+        assert_eq!(written(|_| Ok(())), "");
+    }
+
+    #[test]
+    fn rfc6690_2_nothing_breaks_out_of_its_quotes() {
+        let links = written(|links| {
+            links.link("/a>;x=\"y\",</b c\\\u{20ac}%41")?;
+            links.attribute("title", "say \"hi\" \\ \u{20ac}")
+        });
+        assert_eq!(
+            links,
+            "</a%3E;x=%22y%22,%3C/b%20c%5C%E2%82%AC%41>;title=\"say \\\"hi\\\" \\\\ \u{20ac}\"",
+        );
+        assert_eq!(links.matches('<').count(), 1);
+    }
+}

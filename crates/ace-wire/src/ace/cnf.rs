@@ -1,11 +1,10 @@
 use super::OscoreInputMaterial;
 use super::parameter::cnf;
 use crate::cbor::{Error, Kind, Label, Reader, Writer};
-use crate::cose::CoseKey;
+use crate::cose::{CoseKey, Header, TAG_ENCRYPT, TAG_ENCRYPT0};
 
 /// The value of `cnf`, `req_cnf` or `rs_cnf`: one proof-of-possession key (RFC 8747, 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::large_enum_variant, reason = "no heap to box into")]
 pub enum Confirmation<'a> {
     /// A public or symmetric key (RFC 8747, 3.2).
     CoseKey(CoseKey<'a>),
@@ -100,18 +99,23 @@ impl<'a> Confirmation<'a> {
     }
 }
 
-/// An untagged or tagged COSE_Encrypt (4 elements) or COSE_Encrypt0 (3), not looked into.
+/// An untagged or tagged COSE_Encrypt0 (3 elements) or COSE_Encrypt (4), whose recipients are not
+/// looked into.
 fn encrypted_cose_key<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
     let mut look = reader.clone();
-    if look.kind()? == Kind::Tag
-        && !matches!(
-            look.tag()?,
-            crate::cose::TAG_ENCRYPT0 | crate::cose::TAG_ENCRYPT
-        )
-    {
+    if look.kind()? == Kind::Tag && !matches!(look.tag()?, TAG_ENCRYPT0 | TAG_ENCRYPT) {
         return Err(Error::WrongTag);
     }
-    let elements = look.array(|_, element| element.skip().map(drop))?;
+    let mut protected: &[u8] = &[];
+    let elements = look.array(|index, element| {
+        match index {
+            0 => protected = element.bytes()?,
+            1 => drop(Header::read(protected, element)?),
+            2 => drop(element.bytes()?),
+            _ => drop(element.skip()?),
+        }
+        Ok(())
+    })?;
     if !matches!(elements, 3 | 4) {
         return Err(Error::WrongType);
     }

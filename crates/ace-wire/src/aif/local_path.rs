@@ -52,15 +52,16 @@ pub(super) fn parts_of_text<'a>(
     segments.chain(arguments.flat_map(|text| start(Part::Argument).chain(decoded(text))))
 }
 
-/// The parts of Uri-Path and Uri-Query options.
+/// The parts of Uri-Path and Uri-Query options. RFC 7252, 6.5: a single empty segment is `/` too.
 pub(super) fn parts_of_options<'a, P, Q>(path: P, query: Q) -> impl Iterator<Item = Part>
 where
-    P: Iterator<Item = &'a [u8]>,
+    P: Iterator<Item = &'a [u8]> + Clone,
     Q: Iterator<Item = &'a [u8]>,
 {
     let bytes = |value: &'a [u8]| value.iter().copied().map(Part::Byte);
-    // RFC 7252, 6.5: a single empty segment is the root as well.
-    let segments = path.flat_map(move |value| start(Part::Segment).chain(bytes(value)));
+    let is_root = path.clone().take(2).eq(core::iter::once(&b""[..]));
+    let segments = path.skip(usize::from(is_root));
+    let segments = segments.flat_map(move |value| start(Part::Segment).chain(bytes(value)));
     segments.chain(query.flat_map(move |value| start(Part::Argument).chain(bytes(value))))
 }
 

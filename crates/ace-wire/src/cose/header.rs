@@ -21,7 +21,7 @@ pub struct Header<'a> {
 
 impl<'a> Header<'a> {
     /// Reads the content of the protected byte string and the unprotected map at `reader`.
-    pub(super) fn read(protected: &'a [u8], reader: &mut Reader<'a>) -> Result<Self, Error> {
+    pub(crate) fn read(protected: &'a [u8], reader: &mut Reader<'a>) -> Result<Self, Error> {
         let mut header = Self::default();
         if !protected.is_empty() {
             let mut inner = Reader::new(protected);
