@@ -5,7 +5,7 @@ use crate::{MAX_ID, bytes::Bytes, option::PartialIv};
 ///
 /// Kept beside the token until the last response: for an observation, as long as it lives. The client's side keeps here
 /// which responses it has accepted, so a client works on one binding, not on copies of it. A copy on the server's side
-/// does no harm: the security context itself knows which requests' nonces have been used.
+/// does no harm: the security context itself knows which requests' nonces have been used. 32 bytes.
 #[derive(Clone, Copy)]
 pub struct RequestBinding {
     pub(crate) kid: Bytes<MAX_ID>,
@@ -73,6 +73,8 @@ impl RequestBinding {
         self.closed
     }
 }
+
+const _: () = assert!(size_of::<RequestBinding>() == 32);
 
 impl core::fmt::Debug for RequestBinding {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {

@@ -45,7 +45,7 @@ impl core::fmt::Debug for Parameters<'_> {
 
 /// A security context: Common, Sender and Recipient Context (RFC 8613, 3.1).
 ///
-/// Serves as client and as server. 232 bytes on 64-bit machines, 216 on 32-bit ones; keys are wiped on drop. There is
+/// Serves as client and as server. 200 bytes on 64-bit machines, 184 on 32-bit ones; keys are wiped on drop. There is
 /// no copy of a context: two of them would use the same nonces.
 ///
 /// A context fresh from [`derive`](Self::derive) has no sequence number to send with: see
@@ -263,6 +263,11 @@ impl SecurityContext {
         }
     }
 }
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<SecurityContext>() == 200);
+#[cfg(target_pointer_width = "32")]
+const _: () = assert!(size_of::<SecurityContext>() == 184);
 
 impl Drop for SecurityContext {
     fn drop(&mut self) {

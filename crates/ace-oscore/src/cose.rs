@@ -91,7 +91,7 @@ pub(crate) fn nonce(common_iv: &Nonce, id_piv: &[u8], partial_iv: PartialIv) -> 
 
 // RFC 8613, 5.4
 pub(crate) fn aad(aead: Aead, request_kid: &[u8], request_piv: PartialIv) -> Option<Aad> {
-    let mut array = Bytes::<32>::EMPTY;
+    let mut array = Zeroizing::new(Bytes::<32>::EMPTY);
     array.push_head(ARRAY, 5)?;
     array.push_head(UNSIGNED, OSCORE_VERSION)?;
     array.push_head(ARRAY, 1)?;

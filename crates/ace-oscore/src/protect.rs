@@ -25,8 +25,7 @@ impl SecurityContext {
     /// the same message. With `send_id_context` the option carries the ID Context, if there is one, for a server that
     /// cannot tell by `kid` alone.
     ///
-    /// Adds at most 24 bytes to a message for AES-CCM-16-64-128 (an 8-byte tag, two markers, the option of up to 14),
-    /// plus the ID Context and its length; a 16-byte tag adds 8 more.
+    /// [`MAX_OVERHEAD`](crate::MAX_OVERHEAD) says how much longer `out` is to be than the message.
     ///
     /// # Errors
     /// [`OscoreError::NotARequest`], [`OscoreError::NestedOscore`], [`OscoreError::ProxyUri`],

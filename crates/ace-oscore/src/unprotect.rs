@@ -65,17 +65,6 @@ impl SecurityContext {
             out.zeroize();
             return Err(OscoreError::ContextNotFound);
         }
-        self.unprotect_matching(option, message, rng, out)
-    }
-
-    /// As [`unprotect_request`](Self::unprotect_request), for a context derived for this very message.
-    pub(crate) fn unprotect_matching<'o>(
-        &mut self,
-        option: &OscoreOption<'_>,
-        message: &Message<'_>,
-        rng: &mut dyn CryptoRng,
-        out: &'o mut [u8],
-    ) -> Result<Unprotected<'o>, OscoreError> {
         match self.verify_request(option, message, out) {
             Ok(Verified {
                 layout,
@@ -99,7 +88,7 @@ impl SecurityContext {
         }
     }
 
-    fn verify_request(
+    pub(crate) fn verify_request(
         &mut self,
         option: &OscoreOption<'_>,
         message: &Message<'_>,
@@ -175,7 +164,8 @@ impl SecurityContext {
             if !self.matches_id_context(&option) {
                 return Err(OscoreError::ContextNotFound);
             }
-            self.verify_response(&option, binding, message, out)
+            let nonce = self.response_nonce(&option, binding);
+            self.verify_response(&option, &nonce, binding, message, out)
         });
         match result {
             Ok(layout) => layout.view(message, out),
@@ -186,9 +176,22 @@ impl SecurityContext {
         }
     }
 
+    /// RFC 8613, 8.4, step 4: from the response's Partial IV, or the request's nonce.
+    pub(crate) fn response_nonce(
+        &self,
+        option: &OscoreOption<'_>,
+        binding: &RequestBinding,
+    ) -> Nonce {
+        match option.partial_iv {
+            Some(partial_iv) => cose::nonce(&self.common_iv, self.recipient_id(), partial_iv),
+            None => cose::nonce(&self.common_iv, binding.kid(), binding.partial_iv),
+        }
+    }
+
     pub(crate) fn verify_response(
         &self,
         option: &OscoreOption<'_>,
+        nonce: &Nonce,
         binding: &mut RequestBinding,
         message: &Message<'_>,
         out: &mut [u8],
@@ -203,12 +206,7 @@ impl SecurityContext {
         }
         check_outer(message)?;
         check_order(binding, option.partial_iv)?;
-        // RFC 8613, 8.4, step 4
-        let nonce = match option.partial_iv {
-            Some(partial_iv) => cose::nonce(&self.common_iv, self.recipient_id(), partial_iv),
-            None => cose::nonce(&self.common_iv, binding.kid(), binding.partial_iv),
-        };
-        let plain = self.open(&nonce, binding, message, out)?;
+        let plain = self.open(nonce, binding, message, out)?;
         let inner = Inner::read(&plain, message, out, self)?;
         if !inner.code.is_response() {
             return Err(OscoreError::NotAResponse);
@@ -256,9 +254,11 @@ impl SecurityContext {
     }
 }
 
-struct Verified {
+/// A request whose tag has verified.
+pub(crate) struct Verified {
     layout: Layout,
-    binding: RequestBinding,
+    pub(crate) binding: RequestBinding,
+    /// Whether it is known to be no replay.
     fresh: bool,
 }
 
@@ -334,6 +334,7 @@ impl Inner {
 }
 
 /// Where in `out` the parts of the decrypted message are.
+#[derive(PartialEq, Eq)]
 pub(crate) struct Layout {
     code: Code,
     options: core::ops::Range<usize>,
