@@ -27,8 +27,6 @@ pub enum Error {
     DuplicateKey,
     /// A parameter that the message must carry is absent.
     MissingParameter,
-    /// A number for which the message has no meaning, such as an `error` of 0.
-    UnknownValue,
     /// `exp`, `nbf` or `iat` is not a number, infinite, negative, or beyond 2^53 s as a float.
     NumericDate,
     /// `cnf`, `req_cnf` or `rs_cnf` does not hold exactly one known member (RFC 8747, 3.1).
@@ -72,7 +70,6 @@ impl core::fmt::Display for Error {
             Self::TooManyEntries => "too many entries in one map",
             Self::DuplicateKey => "a map has the same key twice",
             Self::MissingParameter => "a required parameter is missing",
-            Self::UnknownValue => "a parameter has a value without meaning",
             Self::NumericDate => "a date is not a finite number of seconds since 1970",
             Self::ConfirmationMembers => "a confirmation must hold exactly one key",
             Self::PrivateKey => "a confirmation must not hold a private key",

@@ -169,7 +169,7 @@ impl fmt::Debug for Aif<'_> {
     }
 }
 
-/// `GET /temp, GET,PUT /led`.
+/// `GET /temp; GET,PUT /led`.
 impl fmt::Display for Aif<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, (object, methods)) in self.iter().enumerate() {

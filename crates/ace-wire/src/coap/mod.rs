@@ -62,5 +62,27 @@ pub enum CoapError {
     Uri,
 }
 
+impl core::fmt::Display for CoapError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => "the CoAP message is cut short",
+            Self::Version => "not CoAP version 1",
+            Self::TokenLength => "a token longer than 8 bytes",
+            Self::EmptyNotEmpty => "an Empty message that is not empty",
+            Self::CodeClass => "a reserved code class",
+            Self::ReservedNibble => "an option with a reserved delta or length",
+            Self::OptionNumber => "an option number above 65535",
+            Self::EmptyPayload => "a payload marker without payload",
+            Self::OptionValue => "an option value that its definition does not allow",
+            Self::OptionOrder => "options out of order",
+            Self::TooManyOptions => "more options than there is room for",
+            Self::BufferTooSmall => "the output buffer is too small",
+            Self::Uri => "not a coap or coaps URI that can be used",
+        })
+    }
+}
+
+impl core::error::Error for CoapError {}
+
 #[cfg(test)]
 mod tests;
