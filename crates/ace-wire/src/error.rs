@@ -27,6 +27,9 @@ pub enum Error {
     DuplicateKey,
     /// A parameter that the message must carry is absent.
     MissingParameter,
+    /// A value that has no meaning where it stands, such as an unknown version: for formats that
+    /// other crates read with [`Reader`](crate::cbor::Reader).
+    UnknownValue,
     /// `exp`, `nbf` or `iat` is not a number, infinite, negative, or beyond 2^53 s as a float.
     NumericDate,
     /// `cnf`, `req_cnf` or `rs_cnf` does not hold exactly one known member (RFC 8747, 3.1).
@@ -70,6 +73,7 @@ impl core::fmt::Display for Error {
             Self::TooManyEntries => "too many entries in one map",
             Self::DuplicateKey => "a map has the same key twice",
             Self::MissingParameter => "a required parameter is missing",
+            Self::UnknownValue => "a value has no meaning here",
             Self::NumericDate => "a date is not a finite number of seconds since 1970",
             Self::ConfirmationMembers => "a confirmation must hold exactly one key",
             Self::PrivateKey => "a confirmation must not hold a private key",
