@@ -134,17 +134,20 @@ where
         }
     }
 
-    /// Takes back that a response came, for one that failed verification above: the request goes on waiting and
-    /// retransmitting as before. Without effect if the slot was needed meanwhile; then [`Error::Gone`].
+    /// Takes back that the last response came, because it failed verification above: the request goes on waiting and
+    /// retransmitting as before.
     ///
     /// # Errors
-    /// [`Error::Gone`] if the request is no longer known.
+    /// [`Error::Gone`] if the request is no longer known, or no response came.
     pub fn resume(&mut self, request: RequestId) -> Result<(), Error> {
-        let slot = self.client_slot(request).ok_or(Error::Gone)?;
-        if let Some((state, due)) = slot.before {
-            self.table.set_state(request.index, state);
-            self.table.set_due(request.index, due);
-        }
+        self.client_slot(request).ok_or(Error::Gone)?;
+        let before = self
+            .table
+            .get_mut(request.index)
+            .and_then(|slot| slot.before.take());
+        let (state, due) = before.ok_or(Error::Gone)?;
+        self.table.set_state(request.index, state);
+        self.table.set_due(request.index, due);
         Ok(())
     }
 
@@ -501,9 +504,10 @@ where
         }
     }
 
-    /// Ends what a slot was for, and tells.
+    /// Ends what a slot was for, and keeps it for the event that tells, unless its room is needed.
     pub(crate) fn end(&mut self, now: Instant, index: u32, outcome: Outcome) {
         self.finish(now, index);
+        self.table.set_due(index, Instant::NEVER);
         self.table.tell(index, outcome);
     }
 
