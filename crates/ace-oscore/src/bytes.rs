@@ -75,3 +75,33 @@ pub(crate) fn unwrap_byte_string(value: &[u8]) -> Option<&[u8]> {
     };
     (rest.len() == usize::from(len)).then_some(rest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc8949_3_byte_string_heads() {
+        for len in [0, 1, 23, 24, 40, 255] {
+            let content = std::vec![7; len];
+            let mut wrapped = Bytes::<255>::EMPTY;
+            if wrapped.push_byte_string(&content).is_none() {
+                assert_eq!(len, 255);
+                continue;
+            }
+            assert_eq!(unwrap_byte_string(wrapped.as_bytes()), Some(&content[..]));
+            let mut longer = wrapped.as_bytes().to_vec();
+            assert_eq!(unwrap_byte_string(&longer[..longer.len() - 1]), None);
+            longer.push(0);
+            assert_eq!(unwrap_byte_string(&longer), None);
+        }
+        let mut head = Bytes::<3>::EMPTY;
+        head.push_head(BYTE_STRING, 256).unwrap();
+        assert_eq!(head.as_bytes(), [0x59, 1, 0]);
+        assert_eq!(head.push_head(BYTE_STRING, 0), None);
+        // Indefinite length, text, and nothing
+        for other in [&[0x5f, 0x41, 0x00, 0xff][..], &[0x60], &[0x58], &[]] {
+            assert_eq!(unwrap_byte_string(other), None);
+        }
+    }
+}

@@ -109,9 +109,8 @@ impl SecurityContext {
         }
         self.check_not_exhausted()?;
         // RFC 8613, 8.3, step 3, and 8.3.1; B.1.2: a challenge never goes out under the request's nonce.
-        let reuse = binding.kind != Kind::Challenged
-            && self.is_synchronised()
-            && self.window.claim_nonce(binding.partial_iv());
+        let reuse =
+            binding.kind != Kind::Challenged && self.window.claim_nonce(binding.partial_iv());
         let (partial_iv, nonce) = if reuse {
             let nonce = cose::nonce(&self.common_iv, binding.kid(), binding.partial_iv);
             (None, nonce)

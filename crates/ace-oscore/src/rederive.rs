@@ -22,7 +22,6 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::{
     MAX_ID, MAX_ID_CONTEXT, OscoreError, OscoreOption, Parameters, RequestBinding, SEQUENCE_LIMIT,
     SecurityContext, Unprotected,
-    binding::Kind,
     bytes::{Bytes, unwrap_byte_string},
     cose::IdContextParts,
 };
@@ -377,10 +376,7 @@ impl Server {
             .verify_request(option, message, out)?
             .binding;
         Ok(FirstResponse {
-            binding: RequestBinding {
-                kind: Kind::Challenged,
-                ..binding
-            },
+            binding,
             r2: self.new_r2(rng),
             id1: stored,
             id1_len: id1.len(),

@@ -545,6 +545,15 @@ fn rfc8613_3_1_one_context_serves_both_roles() {
         respond(&mut a, &mut own, &response),
         Err(OscoreError::ContextNotFound)
     );
+    // Nor is the binding of the other's request one to verify a response with.
+    let (message, mut binding) = get(&mut a);
+    let (_, mut served) = receive(&mut b, &message).unwrap().request();
+    let response = content(&mut b, &mut served);
+    assert_eq!(
+        accept(&b, &mut served, &response),
+        Err(OscoreError::ContextNotFound)
+    );
+    accept(&a, &mut binding, &response).unwrap();
 }
 
 #[test]

@@ -228,6 +228,28 @@ fn rfc8613_b_1_2_first_request_after_a_reboot_is_challenged() {
 }
 
 #[test]
+fn rfc8613_b_1_2_a_late_challenge_still_has_a_partial_iv_of_its_own() {
+    let (mut client, mut server) = pair();
+    server.resume(64);
+    server.reserve_up_to(SEQUENCE_LIMIT);
+    let (first, _) = get(&mut client);
+    let (_, echo) = receive(&mut server, &first).unwrap().challenge();
+    let answer = datagram(Code::GET, &[(option::ECHO, &echo)], &[]);
+    let answer = protect(&mut client, &answer).unwrap().0;
+    let (later, mut binding) = get(&mut client);
+    let (mut challenged, _) = receive(&mut server, &later).unwrap().challenge();
+    receive(&mut server, &answer).unwrap().request();
+    // The challenged request comes again, now to be served, before the challenge has gone out.
+    let (_, mut served) = receive(&mut server, &later).unwrap().request();
+    let challenge = datagram(Code::UNAUTHORIZED, &[(option::ECHO, &echo)], &[]);
+    let challenge = respond(&mut server, &mut challenged, &challenge).unwrap();
+    assert_eq!(partial_iv(&challenge), Some(64));
+    let response = content(&mut server, &mut served);
+    assert_eq!(partial_iv(&response), None);
+    accept(&client, &mut binding, &response).unwrap();
+}
+
+#[test]
 fn rfc8613_b_1_2_a_forged_request_does_not_start_a_challenge() {
     let (mut client, mut server) = pair();
     server.resume(64);
