@@ -28,7 +28,7 @@ pub const fn class(number: u16) -> Class {
         | option::OSCORE
         | option::PROXY_URI
         | option::PROXY_SCHEME => Class::U,
-        // RFC 8768, 3: proxies insert and decrement it.
+        // RFC 8768 names no class; proxies insert and decrement it, so only U serves (as libcoap has it).
         option::HOP_LIMIT => Class::U,
         // RFC 9668, 3.1
         option::EDHOC => Class::U,
