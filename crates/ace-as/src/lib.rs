@@ -1,1 +1,79 @@
-//! placeholder
+//! The authorization server of ACE-OAuth, without sockets.
+//!
+//! **What it does.** Keeps who there is and who may do what in one file ([`Store`], [`Registry`]); answers CoAP requests
+//! under OSCORE, block-wise at both layers ([`AuthorizationServer::handle`]); decides token requests, makes
+//! proof-of-possession keys and tokens, and answers after the commit. Many requests share one commit. The registry may be
+//! changed by another process while the server runs: each request sees what was committed before it.
+//!
+//! **What it does not.** No sockets, retransmission or duplicate detection (`ace-net`), no introspection, no revocation of
+//! tokens already issued, no DTLS, no grants of a person at a browser. One server process per store at a time; a second one
+//! does no harm, but each asks its clients for freshness (Echo) whenever the other was used.
+//!
+//! **Covered.** RFC 9200, sections 5.8 (token endpoint) and 5.10.3 (`exi`, `cti`); RFC 9201, section 3; RFC 9203,
+//! sections 3 and 5; RFC 9237; RFC 6749, sections 2.3, 3.3, 4.4, 5.1 and 5.2; RFC 8613, section 8 and appendix B.1;
+//! RFC 7959; RFC 9175; RFC 6690.
+//!
+//! ```
+//! use ace_as::{AuthorizationServer, Config, Limits, Profile, Registry, RsOptions, Site, Store};
+//! use ace_wire::{ace::AccessInformation, coap::Code};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let store = Store::create(folder.path().join("store.sqlite")).await?;
+//! let site = Site { issuer: "coap://as.example".into(), uri: "coap://as.example/token".into() };
+//!
+//! let registry = Registry::new(store.clone(), site.clone());
+//! let thermo = registry.add_rs("thermo", "thermo", &RsOptions::default()).await?;
+//! let alice = registry.add_client("alice", &[Profile::CoapOscore]).await?;
+//! registry.grant("alice", "thermo", "GET /temp").await?;
+//! // What the devices are given.
+//! let (_for_thermo, _for_alice) = (serde_json::to_string(&thermo)?, serde_json::to_string(&alice)?);
+//!
+//! let config = Config { site, token_lifetime: 3600, limits: Limits::default() };
+//! let server = AuthorizationServer::new(store, config)?;
+//! // {audience: "thermo"}, as alice's CoAP client would send it to `server.handle` under OSCORE.
+//! let answer = server.token("alice", 1_700_000_000, Some(19), b"\xa1\x05\x66thermo").await?;
+//! assert_eq!(answer.code, Code::CREATED);
+//! assert_eq!(AccessInformation::parse(&answer.payload)?.expires_in, Some(3600));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **Memory.** Bounded by [`Limits`]: by default up to 40 MB for 65,536 security contexts, grown as peers come, and 2 MB
+//! for bodies in blocks. One reservation of 64 numbers per audience in use.
+//!
+//! **Panics.** None from input. [`Store`] must be opened within a tokio runtime; without any randomness from the system
+//! a challenge to a peer panics, since nothing may go on.
+//!
+//! **Caveats.** Keys lie in the store unencrypted: its file has mode 0600, and the store refuses one that others may read.
+//! A store put back from a backup has lost the sequence numbers and counters used since: register peers anew then.
+//! SQLite's write-ahead log wants a local disk.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::todo,
+        clippy::unreachable
+    )
+)]
+
+mod audit;
+mod registry;
+mod server;
+mod store;
+mod token;
+
+pub use ace_wire::ace::Profile;
+pub use registry::{
+    AsAccess, BundleError, ClientBundle, ClientSummary, GrantSummary, Hex, OscoreBundle, Registry,
+    RegistryError, RsBundle, RsOptions, RsSummary, SecretHex, Site, TokenKeyBundle,
+};
+pub use server::{Answer, AuthorizationServer, Config, Limits};
+pub use store::{Store, StoreError};
+pub use token::TokenAnswer;

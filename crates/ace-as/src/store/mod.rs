@@ -1,0 +1,323 @@
+//! The store: one SQLite file, shared by the running server and by the commands that change the
+//! registry beside it.
+//!
+//! Reads go to a small pool. Everything the server writes goes through one task that commits many
+//! requests at once ([`writer`]). Numbers that must never repeat are reserved in blocks by a
+//! committed transaction before the first of a block is used ([`counter`]).
+
+mod counter;
+mod error;
+mod read;
+mod writer;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ace_crypto::Secret;
+use sqlx::{
+    ConnectOptions, Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::{mpsc, oneshot};
+
+use counter::Counters;
+pub use error::StoreError;
+pub(crate) use read::{GrantRow, PeerRecord, Principal, RsRecord};
+use writer::{Job, Work};
+pub(crate) use writer::{reserve, signed, unsigned};
+
+/// Newest schema this program knows.
+const SCHEMA: u64 = 1;
+
+/// How long a connection waits for the other process's transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections that read.
+const READERS: u32 = 4;
+
+/// An open store. Clones share it; it closes when the last one is dropped.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    read: SqlitePool,
+    write: SqlitePool,
+    jobs: mpsc::Sender<Job>,
+    transactions: Arc<AtomicU64>,
+    counters: Counters,
+}
+
+/// A token about to be answered, with what must be in the store before.
+#[derive(Debug)]
+pub(crate) struct Issuance {
+    pub cti: Vec<u8>,
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    pub client: u64,
+    pub rs: u64,
+    /// CBOR.
+    pub scope: Vec<u8>,
+    pub iat: u64,
+    pub exp: u64,
+    /// Identifier of the input material the token is bound to.
+    pub input_material: Vec<u8>,
+    /// The material itself, if it is made with this token.
+    pub new_material: Option<NewMaterial>,
+}
+
+/// OSCORE input material (RFC 9203, 3.2.1).
+#[derive(Debug)]
+pub(crate) struct NewMaterial {
+    pub ms: Secret<16>,
+    pub salt: [u8; 8],
+}
+
+impl Store {
+    /// Makes a new store; file mode 0600, and so its companions `-wal` and `-shm`.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`], [`StoreError::NotWritable`].
+    pub async fn create(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        if let Err(error) = options.open(path) {
+            let path = path.to_path_buf();
+            return Err(match error.kind() {
+                std::io::ErrorKind::AlreadyExists => StoreError::Exists { path },
+                _ => StoreError::NotWritable {
+                    path,
+                    reason: error.to_string(),
+                },
+            });
+        }
+        Self::connect(path).await
+    }
+
+    /// Opens a store that [`Store::create`] made.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Permissions`], [`StoreError::NotWritable`],
+    /// [`StoreError::NotAStore`], [`StoreError::Schema`], [`StoreError::Busy`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let unreadable = |reason: String| StoreError::NotWritable {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let metadata = match std::fs::metadata(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(StoreError::Missing {
+                    path: path.to_path_buf(),
+                });
+            }
+            other => other.map_err(|error| unreadable(error.to_string()))?,
+        };
+        if !metadata.is_file() {
+            return Err(unreadable("not a file".to_owned()));
+        }
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;
+            if mode & 0o077 != 0 {
+                return Err(StoreError::Permissions {
+                    path: path.to_path_buf(),
+                    mode,
+                });
+            }
+        }
+        Self::connect(path).await
+    }
+
+    async fn connect(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(false)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A commit that was answered survives a power cut, not only a crash of the process.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            // Keys of removed peers are overwritten, not left in free pages.
+            .pragma("secure_delete", "ON")
+            .disable_statement_logging();
+        // Connections to a file do not go stale: no ping before use, no end of life.
+        let pool = || {
+            SqlitePoolOptions::new()
+                .test_before_acquire(false)
+                .max_lifetime(None)
+                .idle_timeout(None)
+                .acquire_timeout(2 * BUSY_TIMEOUT)
+        };
+        let failed = |error| StoreError::from_sqlx(path, error);
+        let write = pool()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(failed)?;
+        migrate(path, &write).await?;
+        let read = pool()
+            .max_connections(READERS)
+            .connect_lazy_with(options.pragma("query_only", "ON"));
+        let (jobs, queue) = mpsc::channel(writer::QUEUE);
+        let transactions = Arc::new(AtomicU64::new(0));
+        tokio::spawn(writer::run(
+            path.to_path_buf(),
+            write.clone(),
+            queue,
+            transactions.clone(),
+        ));
+        let inner = Inner {
+            path: path.to_path_buf(),
+            read,
+            write,
+            jobs,
+            transactions,
+            counters: Counters::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The store's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// Transactions that the server's own writes have taken so far; many requests share one.
+    #[must_use]
+    pub fn transactions(&self) -> u64 {
+        self.inner.transactions.load(Ordering::Relaxed)
+    }
+
+    /// Closes the connections, so that SQLite folds the `-wal` file into the store. What was
+    /// answered is safe without it.
+    pub async fn close(self) {
+        self.inner.read.close().await;
+        self.inner.write.close().await;
+    }
+
+    /// Deletes tokens that expired by `now` (seconds since the epoch), at most 1,000 at a time, and
+    /// the input material that no token is bound to any more. Returns how many tokens.
+    ///
+    /// # Errors
+    /// As the database fails.
+    pub async fn expire(&self, now: u64) -> Result<u64, StoreError> {
+        self.submit(Work::Expire { now }).await
+    }
+
+    /// Stores a token. `false`: client, resource server or input material are no longer there.
+    pub(crate) async fn issue(&self, issuance: Issuance) -> Result<bool, StoreError> {
+        self.submit(Work::Issue(Box::new(issuance)))
+            .await
+            .map(|stored| stored == 1)
+    }
+
+    /// Reserves `count` sender sequence numbers of a peer; the end of the reservation, `None` if
+    /// the peer is gone.
+    pub(crate) async fn reserve_sequence(
+        &self,
+        peer: u64,
+        count: u64,
+    ) -> Result<Option<u64>, StoreError> {
+        let end = self.submit(Work::Sequence { peer, count }).await?;
+        Ok((end > 0).then_some(end))
+    }
+
+    /// A number of `counter` that was never handed out before, by this or any other process.
+    pub(crate) async fn number(&self, counter: &str) -> Result<u64, StoreError> {
+        self.inner.counters.next(self, counter).await
+    }
+
+    /// A transaction for a change of the registry.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.inner
+            .write
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|error| self.failed(error))
+    }
+
+    /// A transaction that only reads.
+    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.inner
+            .read
+            .begin()
+            .await
+            .map_err(|error| self.failed(error))
+    }
+
+    pub(crate) fn failed(&self, error: sqlx::Error) -> StoreError {
+        StoreError::from_sqlx(&self.inner.path, error)
+    }
+
+    async fn submit(&self, work: Work) -> Result<u64, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner
+            .jobs
+            .send(Job { work, reply })
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("path", &self.inner.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes the tables of an empty file; refuses what a newer program wrote.
+async fn migrate(path: &Path, pool: &SqlitePool) -> Result<(), StoreError> {
+    let failed = |error| StoreError::from_sqlx(path, error);
+    // Taken even when there is nothing to do: a store that cannot be written is found out now.
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let tables = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sqlite_master")
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(failed)?;
+    if tables == 0 {
+        sqlx::raw_sql(include_str!("schema.sql"))
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        return transaction.commit().await.map_err(failed);
+    }
+    let found = sqlx::query_scalar::<_, String>("SELECT value FROM meta WHERE name = 'schema'")
+        .fetch_optional(&mut *transaction)
+        .await
+        .ok()
+        .flatten()
+        .and_then(|version| version.parse::<u64>().ok());
+    match found {
+        Some(SCHEMA) => transaction.rollback().await.map_err(failed),
+        Some(found) if found > SCHEMA => Err(StoreError::Schema {
+            path: path.to_path_buf(),
+            found,
+            known: SCHEMA,
+        }),
+        _ => Err(StoreError::NotAStore {
+            path: path.to_path_buf(),
+            reason: "no schema version".to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;
