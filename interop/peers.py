@@ -1,0 +1,84 @@
+"""Gets the foreign peers, and builds our own programs."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+STORE = pathlib.Path(os.environ.get("ACE_INTEROP_PEERS", HERE / ".peers"))
+TRIXIE = STORE / "trixie"
+VENV = STORE / "venv"
+LIBRARIES = TRIXIE / "usr/lib/x86_64-linux-gnu"
+AIOCOAP = "aiocoap[oscore,prettyprint]==0.4.17"
+
+
+def debian_mirror() -> str:
+    """The mirror this machine's own apt uses for Debian."""
+    lists = [pathlib.Path("/etc/apt/sources.list"), *pathlib.Path("/etc/apt/sources.list.d").glob("*")]
+    for path in lists:
+        if path.suffix not in (".list", ".sources") or not path.is_file():
+            continue
+        for url in re.findall(r"^\s*(?:deb\s+(?:\[[^]]*\]\s*)?|URIs:\s*)(\S+)", path.read_text(), re.M):
+            if url.rstrip("/").endswith("/debian"):
+                return url
+    raise OSError("no Debian mirror among the apt sources of this machine")
+
+
+def apt_install(package: str) -> None:
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+    quiet = dict(stdout=subprocess.DEVNULL, env=environment)
+    # Lists that are there already may do.
+    subprocess.run(["apt-get", "update"], check=False, **quiet)
+    subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", package], check=True, **quiet)
+
+
+def install_libcoap() -> None:
+    """libcoap 4.3.4 of Debian 13: the first one of Debian with OSCORE."""
+    done = TRIXIE / "tmp/complete"
+    if done.exists():
+        return
+    if not shutil.which("mmdebstrap"):
+        apt_install("mmdebstrap")
+    STORE.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(TRIXIE, ignore_errors=True)
+    subprocess.run(
+        ["mmdebstrap", "--quiet", "--variant=extract", "--include=libcoap3-bin", "trixie", str(TRIXIE), debian_mirror()],
+        check=True,
+    )
+    done.touch()
+
+
+def install_aiocoap() -> None:
+    done = VENV / "complete"
+    if done.exists():
+        return
+    STORE.mkdir(parents=True, exist_ok=True)
+    make = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    if subprocess.run(make, stdout=subprocess.DEVNULL).returncode:
+        # Debian's Python comes without ensurepip.
+        apt_install("python3-venv")
+        subprocess.run(make, check=True)
+    subprocess.run([VENV / "bin/pip", "install", "--quiet", "--disable-pip-version-check", AIOCOAP], check=True)
+    done.touch()
+
+
+INSTALL = {"libcoap": install_libcoap, "aiocoap": install_aiocoap}
+
+
+def trixie(program: str) -> list[str]:
+    """The command that starts a program of the unpacked Debian 13 with its own loader and libraries."""
+    return [str(LIBRARIES / "ld-linux-x86-64.so.2"), "--library-path", str(LIBRARIES), str(TRIXIE / "usr/bin" / program)]
+
+
+def build() -> dict[str, pathlib.Path]:
+    """Builds `ace` and the plain OSCORE peer; answers where the programs are."""
+    root = HERE.parent
+    subprocess.run(["cargo", "build", "--quiet", "--locked", "--bin", "ace"], check=True, cwd=root)
+    subprocess.run(["cargo", "build", "--quiet", "--locked"], check=True, cwd=HERE / "oscore")
+    shared = os.environ.get("CARGO_TARGET_DIR")
+    ours = pathlib.Path(shared) if shared else root / "target"
+    peer = pathlib.Path(shared) if shared else HERE / "oscore/target"
+    return {"ace": ours / "debug/ace", "peer": peer / "debug/oscore-peer"}
