@@ -6,8 +6,8 @@
 //! changed by another process while the server runs: each request sees what was committed before it.
 //!
 //! **What it does not.** No sockets, retransmission or duplicate detection (`ace-net`), no introspection, no revocation of
-//! tokens already issued, no DTLS, no grants of a person at a browser. One server process per store at a time; a second one
-//! does no harm, but each asks its clients for freshness (Echo) whenever the other was used.
+//! tokens already issued, no DTLS, no grants of a person at a browser. One server per store at a time: a second one is
+//! refused.
 //!
 //! **Covered.** RFC 9200, sections 5.8 (token endpoint) and 5.10.3 (`exi`, `cti`); RFC 9201, section 3; RFC 9203,
 //! sections 3 and 5; RFC 9237; RFC 6749, sections 2.3, 3.3, 4.4, 5.1 and 5.2; RFC 8613, section 8 and appendix B.1;
@@ -31,7 +31,7 @@
 //! let (_for_thermo, _for_alice) = (serde_json::to_string(&thermo)?, serde_json::to_string(&alice)?);
 //!
 //! let config = Config { site, token_lifetime: 3600, limits: Limits::default() };
-//! let server = AuthorizationServer::new(store, config)?;
+//! let server = AuthorizationServer::new(store, config).await?;
 //! // {audience: "thermo"}, as alice's CoAP client would send it to `server.handle` under OSCORE.
 //! let answer = server.token("alice", 1_700_000_000, Some(19), b"\xa1\x05\x66thermo").await?;
 //! assert_eq!(answer.code, Code::CREATED);
@@ -64,7 +64,7 @@
 )]
 
 mod audit;
-mod registry;
+pub mod registry;
 mod server;
 mod store;
 mod token;

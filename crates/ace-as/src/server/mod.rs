@@ -46,6 +46,9 @@ use crate::{
 /// How long an Echo value proves that the address is real.
 const ECHO_AGE: Duration = Duration::from_secs(30);
 
+/// How long a server waits for the one before it to stop.
+const HANDOVER: Duration = Duration::from_secs(1);
+
 /// Seconds between sweeps of what has expired.
 const SWEEP: u64 = 60;
 
@@ -89,30 +92,35 @@ pub struct AuthorizationServer {
     echo: EchoVerifier,
     /// Seconds since the epoch of the next sweep.
     next_sweep: AtomicU64,
+    /// Held as long as this server lives, and released by the system if it is killed.
+    _lock: std::fs::File,
 }
 
 impl AuthorizationServer {
-    /// Serves what is in `store`.
+    /// Serves what is in `store`, alone: two servers would answer under the same nonces.
     ///
     /// # Errors
-    /// When the system gives no random bytes.
-    pub fn new(store: Store, config: Config) -> Result<Self, getrandom::Error> {
+    /// [`StoreError::Served`] if another server runs on the store and does not stop within a second;
+    /// [`StoreError::Randomness`].
+    pub async fn new(store: Store, config: Config) -> Result<Self, StoreError> {
+        let lock = store.lock_for_server(HANDOVER).await?;
         let (mut nonce_head, mut echo) = ([0; 5], [0; 32]);
-        getrandom::fill(&mut nonce_head)?;
-        getrandom::fill(&mut echo)?;
+        getrandom::fill(&mut nonce_head).map_err(|_| StoreError::Randomness)?;
+        getrandom::fill(&mut echo).map_err(|_| StoreError::Randomness)?;
+        let Config {
+            site,
+            token_lifetime,
+            limits,
+        } = config;
         Ok(Self {
-            endpoint: TokenEndpoint::new(
-                store.clone(),
-                config.site.issuer,
-                config.token_lifetime,
-                nonce_head,
-            ),
+            endpoint: TokenEndpoint::new(store.clone(), site.issuer, token_lifetime, nonce_head),
             store,
-            peers: Peers::new(config.limits.contexts),
-            outer: Blocks::new(config.limits.bodies),
-            inner: Blocks::new(config.limits.bodies),
+            peers: Peers::new(limits.contexts),
+            outer: Blocks::new(limits.bodies),
+            inner: Blocks::new(limits.bodies),
             echo: EchoVerifier::new(echo),
             next_sweep: AtomicU64::new(0),
+            _lock: lock,
         })
     }
 
@@ -318,10 +326,8 @@ impl AuthorizationServer {
                 self.peers.forget(kid);
                 return refuse(OscoreError::ContextNotFound);
             }
-            Ok(Reserved::Shared) => {
-                tracing::warn!(peer = %address, "another process serves from this store; request dropped");
-                return None;
-            }
+            // It comes again, and is then asked for freshness.
+            Ok(Reserved::Stale) => return None,
             Err(error) => {
                 tracing::error!(%error, "no sequence numbers reserved");
                 return unverified(request, request_len, resource::unavailable());

@@ -34,8 +34,9 @@ pub(super) enum Reserved {
     Ready,
     /// The peer is no longer in the store.
     Gone,
-    /// Another process has used this context meanwhile: the replay window is not true any more.
-    Shared,
+    /// The context was used, and given up, after this one had been loaded: its replay window is not
+    /// true, and what it let pass is not to be answered.
+    Stale,
 }
 
 impl Peer {
@@ -102,7 +103,7 @@ impl Peer {
         Ok(if start == known {
             Reserved::Ready
         } else {
-            Reserved::Shared
+            Reserved::Stale
         })
     }
 }
@@ -204,5 +205,42 @@ impl Cache {
         self.uses = self.uses.wrapping_add(1);
         self.by_use.insert(self.uses, kid.to_vec());
         self.by_kid.insert(kid.to_vec(), (peer, self.uses));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Profile, Registry, Site};
+
+    #[tokio::test]
+    async fn a_context_loaded_before_another_was_used_goes_on_above_it_and_unsynchronised() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::create(folder.path().join("store.sqlite"))
+            .await
+            .unwrap();
+        let site = Site {
+            issuer: "as".into(),
+            uri: "coap://as/token".into(),
+        };
+        let registry = Registry::new(store.clone(), site);
+        let bundle = registry
+            .add_client("alice", &[Profile::CoapOscore])
+            .await
+            .unwrap();
+        let kid = &bundle.authorization_server.oscore.sender_id.0;
+        // Loaded twice, as when the first is evicted while the second is being loaded.
+        let (first, second) = (Peers::new(1), Peers::new(1));
+        let first = first.find(&store, kid).await.unwrap().unwrap();
+        let second = second.find(&store, kid).await.unwrap().unwrap();
+        assert_eq!(first.reserve(&store).await.unwrap(), Reserved::Ready);
+        assert!(first.context().is_synchronised());
+        assert_eq!(second.reserve(&store).await.unwrap(), Reserved::Stale);
+        let context = second.context();
+        assert!(!context.is_synchronised());
+        assert_eq!(
+            (context.next_sequence(), context.reserved()),
+            (BLOCK, 2 * BLOCK)
+        );
     }
 }

@@ -38,6 +38,15 @@ pub enum StoreError {
         /// The store's file.
         path: PathBuf,
     },
+    /// A server runs on this store already.
+    #[error("another server runs on the store {}; stop it first, or serve another site", path.display())]
+    Served {
+        /// The store's file.
+        path: PathBuf,
+    },
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes; try again")]
+    Randomness,
     /// Not a store of this program.
     #[error("{} is not a store of ace or is damaged ({reason}); restore it from a backup", path.display())]
     NotAStore {

@@ -88,11 +88,8 @@ impl Store {
     /// [`StoreError::Exists`], [`StoreError::NotWritable`].
     pub async fn create(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        if let Err(error) = options.open(path) {
+        let file = private(std::fs::OpenOptions::new().write(true).create_new(true)).open(path);
+        if let Err(error) = file {
             let path = path.to_path_buf();
             return Err(match error.kind() {
                 std::io::ErrorKind::AlreadyExists => StoreError::Exists { path },
@@ -210,6 +207,44 @@ impl Store {
         self.inner.write.close().await;
     }
 
+    /// The right to serve from this store, for as long as the file is open. Waits for the server
+    /// before to stop.
+    pub(crate) async fn lock_for_server(
+        &self,
+        wait: Duration,
+    ) -> Result<std::fs::File, StoreError> {
+        let path = &self.inner.path;
+        let not_writable = |error: std::io::Error| StoreError::NotWritable {
+            path: path.clone(),
+            reason: error.to_string(),
+        };
+        let mut lock = path.clone().into_os_string();
+        lock.push("-server");
+        let lock = private(
+            std::fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false),
+        )
+        .open(lock)
+        .map_err(not_writable)?;
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => return Ok(lock),
+                Err(std::fs::TryLockError::Error(error)) => return Err(not_writable(error)),
+                Err(std::fs::TryLockError::WouldBlock)
+                    if tokio::time::Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    return Err(StoreError::Served { path: path.clone() });
+                }
+            }
+        }
+    }
+
     /// Deletes tokens that expired by `now` (seconds since the epoch), at most 1,000 at a time, and
     /// the input material that no token is bound to any more. Returns how many tokens.
     ///
@@ -281,6 +316,13 @@ impl std::fmt::Debug for Store {
             .field("path", &self.inner.path)
             .finish_non_exhaustive()
     }
+}
+
+/// A file for the owner alone.
+fn private(options: &mut std::fs::OpenOptions) -> &mut std::fs::OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
 }
 
 /// Makes the tables of an empty file; refuses what a newer program wrote.

@@ -45,7 +45,7 @@ impl World {
         Self {
             _folder: folder,
             registry,
-            server: server(store),
+            server: server(store).await,
         }
     }
 
@@ -63,10 +63,21 @@ impl World {
         Client::new(&bundle.authorization_server.oscore)
     }
 
-    /// The server again, as after `kill -9`: the old one is not shut down.
-    async fn crash(&mut self) {
-        let store = Store::open(self.server.store().path()).await.unwrap();
-        std::mem::forget(std::mem::replace(&mut self.server, server(store)));
+    /// The server again, from what the store holds.
+    async fn crash(self) -> Self {
+        let Self {
+            _folder,
+            registry,
+            server: killed,
+        } = self;
+        let path = killed.store().path().to_path_buf();
+        drop(killed);
+        let server = server(Store::open(path).await.unwrap()).await;
+        Self {
+            _folder,
+            registry,
+            server,
+        }
     }
 
     async fn send(&self, from: SocketAddr, datagram: &[u8]) -> Option<Answer> {
@@ -106,16 +117,19 @@ fn site() -> Site {
     }
 }
 
-fn server(store: Store) -> AuthorizationServer {
-    let config = Config {
+fn config() -> Config {
+    Config {
         site: site(),
         token_lifetime: 3600,
         limits: Limits {
             contexts: 8,
             bodies: 4,
         },
-    };
-    AuthorizationServer::new(store, config).unwrap()
+    }
+}
+
+async fn server(store: Store) -> AuthorizationServer {
+    AuthorizationServer::new(store, config()).await.unwrap()
 }
 
 /// What an answer says, after OSCORE.
