@@ -1,1 +1,169 @@
-//! placeholder
+//! The resource server of ACE-OAuth, on a device or a host: takes tokens at `/authz-info`, sets up the OSCORE context of
+//! each client, and decides every request by the token's scope, without asking anyone.
+//!
+//! **What it does.** A whole CoAP server without IO: reliability, block-wise transfers, Observe, `/.well-known/core`; the
+//! authorization information endpoint; OSCORE contexts made from tokens, confirmed by the first request, replaced and
+//! ended with their tokens; update of rights within a context; AS Request Creation Hints; the decision 4.01, 4.03 or 4.05.
+//! The application provides [`Resources`] and never sees a request that is not allowed.
+//!
+//! **What it does not.** No profile but coap_oscore (tokens in `application/cwt` are answered 4.15); no introspection; no
+//! JWT; no Dynamic-X methods of AIF (they grant nothing); no If-Match and If-None-Match (4.02); no multicast; no
+//! OSCORE appendix B.2. It keeps no token across a reboot: clients are told, and post theirs again.
+//!
+//! **Covered.** RFC 9200, sections 5.2, 5.3, 5.10; RFC 9203, sections 4 and 6; RFC 9237; RFC 8613, section 8;
+//! RFC 9175, 2; RFC 7641; RFC 7959; RFC 8516; RFC 6690.
+//!
+//! ```
+//! use ace_coap::{Instant, Slot};
+//! use ace_oscore::storage::{Key, Storage};
+//! use ace_rs::{Config, MethodSet, Request, Resource, ResourceServer, Resources, Response, TokenKey, TrustedKey};
+//! use ace_wire::{ace::AsRequestCreationHints, coap::{Code, Message}};
+//!
+//! struct Thermometer;
+//! impl Resources for Thermometer {
+//!     fn list(&self) -> &[Resource] {
+//!         const LIST: [Resource; 1] = [Resource::new("/temp", MethodSet::GET)];
+//!         &LIST
+//!     }
+//!     fn handle(&mut self, _: &Request<'_>, response: &mut Response<'_>) -> Code {
+//!         response.write(b"22.5");
+//!         Code::CONTENT
+//!     }
+//! }
+//!
+//! #[derive(Default)]
+//! struct Flash(Option<[u8; 8]>);
+//! impl Storage for Flash {
+//!     type Error = core::convert::Infallible;
+//!     fn load(&mut self, _: Key, out: &mut [u8]) -> Result<Option<usize>, Self::Error> {
+//!         Ok(self.0.map(|record| {
+//!             out[..8].copy_from_slice(&record);
+//!             8
+//!         }))
+//!     }
+//!     fn save(&mut self, _: Key, value: &[u8]) -> Result<(), Self::Error> {
+//!         self.0 = value.try_into().ok();
+//!         Ok(())
+//!     }
+//! }
+//!
+//! // What the device was given when it was registered.
+//! let keys = [TrustedKey {
+//!     kid: Some(b"rs1"),
+//!     issuer: "coap://as.example",
+//!     key: TokenKey::Aead(ace_crypto::Aead::AesCcm16_64_128, &[7; 16]),
+//! }];
+//! let config = Config::new(&["thermo"], "coap://as.example/token", &keys);
+//! # let mut rng = ace_testkit::SeededRandom::new(1); // a real device takes its hardware generator
+//! let slots = [const { Slot::<u16>::new() }; 8];
+//! let mut server: ResourceServer<'_, _, _, _, _> =
+//!     ResourceServer::new(config, Thermometer, Flash::default(), slots, &mut rng)?;
+//!
+//! // A stranger asks for /temp. To tell where to get a token takes more bytes than may go to an unverified address: the
+//! // stranger gets an Echo value first, and repeats the request with it.
+//! let (now, wall, stranger) = (Instant(0), Some(1_700_000_000), 4711);
+//! let request = [0x40, 0x01, 0x00, 0x01, 0xb4, b't', b'e', b'm', b'p'];
+//! server.handle(now, wall, stranger, &request, &mut rng);
+//! let challenge = server.poll_transmit(now).unwrap().datagram.to_vec();
+//! let echo = Message::parse(&challenge)?.options.find(252).unwrap().to_vec();
+//! let again = [&[0x40, 0x01, 0x00, 0x02, 0xb4, b't', b'e', b'm', b'p', 0xdc, 0xe4], &echo[..]].concat();
+//! server.handle(now, wall, stranger, &again, &mut rng);
+//! let answer = server.poll_transmit(now).unwrap();
+//! let answer = Message::parse(answer.datagram)?;
+//! assert_eq!(answer.code, Code::UNAUTHORIZED);
+//! let hints = AsRequestCreationHints::parse(answer.payload)?;
+//! assert_eq!((hints.r#as, hints.audience), (Some("coap://as.example/token"), Some("thermo")));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Memory
+//!
+//! No heap. With the default parameters, `P` of 32 bytes (`SocketAddr`) and eight slots of the endpoint, a server takes
+//! (see the test of sizes) bytes on a 64-bit machine; see [`ResourceServer`] for what each parameter costs. A call uses up to about
+//! 3 x `MTU` + 3 x `BODY` bytes of stack beside what cryptography needs.
+//!
+//! # Who gives way to whom
+//!
+//! - A token in force is never pushed out by one that was only posted. It ends by time, by revocation, or by its own
+//!   client: by the first request under a context from another token with the same key or, unless configured otherwise,
+//!   with the same `sub`.
+//! - When `TOKENS` tokens are in force, a posted token of another client is refused with 5.03 and Max-Age until the next one ends.
+//! - Up to `UNCONFIRMED` posted tokens wait for their first request. One more takes the place of the oldest that was posted
+//!   longer ago than [`Limits::grace`]; if there is none, it is refused with 5.03 and Max-Age.
+//! - An observation more than `OBSERVERS` is answered as a plain GET. A block-wise transfer more than `TRANSFERS` takes the
+//!   place of the one that was idle longest; those of strangers and those of clients have separate places.
+//!
+//! # Floods
+//!
+//! Verifying a token costs time, and a posted token takes a slot. Without pressure anyone may post, at a common rate. When
+//! that rate is used up, or half of the slots hold tokens younger than [`Limits::grace`], a source must show its address by
+//! Echo (4.01), and each of eight classes of sources may post once per 16 x `grace` / `UNCONFIRMED` (by default 16 s; else
+//! 4.29 with Max-Age). Classes are made of [`Peer::source`] under a secret and change every 64 s; a source that confirms a
+//! token gets its allowance back. All classes together fill at most half of the slots' time. So whatever is posted, by however
+//! many spoofed addresses, of one replayed token or many valid ones: a client whose class has no flooding
+//! source in it is let in at the first try after Echo, or waits for a slot at most 2 x `grace`; which class a flood from
+//! one address hits is a matter of one in eight, drawn anew every 64 s.
+//!
+//! A block-wise upload survives as long as its blocks come less than `grace` apart and fewer than `TRANSFERS` others of
+//! proven sources begin in between.
+//!
+//! # Time
+//!
+//! With a wall clock `exp` and `nbf` are checked. Without one [`Freshness`] says what takes its place. `exi` counts in
+//! any case: the highest number seen is stored before the token is taken, and after a reboot all up to it are expired.
+//!
+//! # Features
+//!
+//! `es256`, `eddsa`, `gcm` (default), `chacha20poly1305`, `sha512`: algorithms of tokens and contexts beyond AES-CCM, HMAC
+//! and HKDF with SHA-256.
+//!
+//! **Panics.** None.
+//!
+//! **Caveats.** The random generator must be good from the first call on: nonces that repeat after a reboot break OSCORE.
+//! Keys are wiped where they lie when a token ends; copies that the compiler spilled to the stack are not.
+#![cfg_attr(not(test), no_std)]
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::todo,
+        clippy::unreachable
+    )
+)]
+
+mod authz_info;
+mod config;
+mod error;
+mod event;
+mod freshness;
+mod front;
+mod hints;
+mod notify;
+mod observers;
+mod peer;
+mod protected;
+mod rate;
+mod resource;
+mod scope;
+mod server;
+mod store;
+mod table;
+mod token;
+mod unprotected;
+mod well_known;
+
+pub use ace_token::{TokenKey, TrustedKey};
+pub use ace_wire::aif::MethodSet;
+pub use config::{Config, Freshness, Limits, MAX_SCOPES, ScopeHint, ScopeName};
+pub use error::{Error, Refusal};
+pub use event::{Event, EventKind, EventPath, MAX_EVENT_PATH, MAX_EVENTS, Outcome};
+pub use freshness::SEQUENCE_KEY;
+pub use peer::Peer;
+pub use resource::{Access, MAX_LOCATION, Request, Resource, Resources, Response, Who};
+pub use server::{AUTHZ_INFO, ResourceServer, WELL_KNOWN_CORE};
+pub use token::{MAX_CTI, MAX_MATERIAL_ID, MAX_SUBJECT, Revoke, TokenHash, TokenId, TokenView};

@@ -1,0 +1,325 @@
+//! Tokens from their upload to their end (RFC 9200, 5.10; RFC 9203, 4 and 6).
+
+use core::time::Duration;
+
+use ace_coap::Instant;
+use ace_crypto::{CryptoRng, Secret};
+use ace_oscore::storage::Storage;
+use ace_wire::ace::{AuthzInfoRequest, Confirmation};
+use ace_wire::aif::Permission;
+use ace_wire::coap::{Code, Options};
+
+use crate::authz_info::{Examined, Exchange, Material, NONCE2, Place};
+use crate::config::Config;
+use crate::error::{Error, Refusal};
+use crate::event::{EventKind, Events};
+use crate::freshness::Numbers;
+use crate::front::Arrival;
+use crate::peer::Peer;
+use crate::rate::{Admission, Gate, Rate, SOURCES};
+use crate::resource::Who;
+use crate::table::Table;
+use crate::token::{Entry, KeyDigest, Proof, TokenHash, TokenId};
+
+/// Updates of rights that one context may post in a row; then one per second.
+const UPDATE_BURST: u16 = 4;
+
+/// What goes into the answer to an upload (RFC 9203, 4.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Posted {
+    pub(crate) nonce2: [u8; NONCE2],
+    pub(crate) server_id: heapless::Vec<u8, 2>,
+}
+
+/// A refusal, and when to try again if that may help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Denied {
+    pub(crate) refusal: Refusal,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            retry_after: None,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Store<'c, P, S, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
+{
+    pub(crate) config: Config<'c>,
+    pub(crate) table: Table<P, TOKENS, UNCONFIRMED, SCOPE>,
+    storage: S,
+    numbers: Numbers,
+    gate: Gate,
+    /// When a block-wise upload last began.
+    assembling: Option<Instant>,
+    /// Of this life of the device: for nonces and digests.
+    pub(crate) secret: Secret<32>,
+    last_token: u32,
+}
+
+impl<'c, P, S, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
+    Store<'c, P, S, TOKENS, UNCONFIRMED, SCOPE>
+where
+    P: Peer,
+    S: Storage,
+{
+    pub(crate) fn new(
+        config: Config<'c>,
+        mut storage: S,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Error> {
+        let mut secret = Secret::full([0; 32]);
+        rng.fill_bytes(secret.as_mut_bytes());
+        let limits = config.limits;
+        // All classes of sources together take up at most half of the time of the waiting slots.
+        let slots = u32::try_from(UNCONFIRMED).unwrap_or(u32::MAX).max(1);
+        let pause = limits.grace.saturating_mul(2 * SOURCES) / slots;
+        Ok(Self {
+            table: Table::new(rng.next_u32() as u16),
+            numbers: Numbers::load(&mut storage).ok_or(Error::Storage)?,
+            storage,
+            gate: Gate::new(
+                Rate::new(limits.upload_burst, limits.upload_interval),
+                pause,
+            ),
+            assembling: None,
+            secret,
+            last_token: 0,
+            config,
+        })
+    }
+
+    /// Whether an upload is worked on now (RFC 9200, 5.10.1.2). `blockwise`: it begins a transfer.
+    pub(crate) fn admit(&mut self, at: &Arrival<P>, blockwise: bool) -> Admission {
+        let grace = self.config.limits.grace;
+        let assembling = blockwise && self.assembling.is_some_and(|began| at.now < began + grace);
+        let pressure = assembling || self.table.in_grace(at.now, grace) * 2 >= UNCONFIRMED;
+        let source = at.peer.source().to_be_bytes();
+        let secret = self.secret.as_bytes();
+        let admission = self
+            .gate
+            .admit(at.now, secret, &source, at.proven, pressure);
+        if blockwise && admission == Admission::Admitted {
+            self.assembling = Some(at.now);
+        }
+        admission
+    }
+
+    /// Opens, checks and hashes a token; changes nothing. `clear` holds its claims afterwards.
+    fn examine<'b>(
+        &self,
+        at: &Arrival<P>,
+        token: &'b [u8],
+        clear: &'b mut [u8],
+    ) -> Result<(Examined<'b, SCOPE>, TokenHash), Refusal>
+    where
+        'c: 'b,
+    {
+        let hash = TokenHash::of(token, clear).ok_or(Refusal::TooLarge)?;
+        let place = Place {
+            config: &self.config,
+            numbers: &self.numbers,
+            secret: self.secret.as_bytes(),
+            now: at.now,
+            wall: at.wall,
+        };
+        let mut examined = place.examine(token, clear)?;
+        // RFC 9200, 5.10.3: the count began when this token was first seen.
+        let earlier = self.table.iter().filter(|entry| entry.grant.hash == hash);
+        let first = earlier.map(|entry| entry.grant.term.end).min();
+        examined.term.end = first.map_or(examined.term.end, |end| end.min(examined.term.end));
+        Ok((examined, hash))
+    }
+
+    /// Takes a token posted in the clear (RFC 9203, 4.1 to 4.3). Its context waits beside those in
+    /// force for a first request.
+    pub(crate) fn post(
+        &mut self,
+        at: &Arrival<P>,
+        request: &AuthzInfoRequest<'_>,
+        clear: &mut [u8],
+        rng: &mut dyn CryptoRng,
+        events: &mut Events<P>,
+    ) -> Result<Posted, Denied> {
+        let limits = self.config.limits;
+        let (examined, hash) = self.examine(at, request.access_token, clear)?;
+        let material = Material::of(&examined.claims)?;
+        let exchange = Exchange::of(request)?;
+        let key = KeyDigest::of(material.ms, self.secret.as_bytes());
+        let subject = examined.claims.sub;
+        if !self
+            .table
+            .has_room(key, subject, limits.one_token_per_subject)
+        {
+            let ends = self.table.iter().filter(|entry| entry.is_confirmed());
+            let next = ends.map(|entry| entry.grant.term.end).min();
+            return Err(Denied {
+                refusal: Refusal::TableFull,
+                retry_after: next.map(|end| end.saturating_sub(at.now)),
+            });
+        }
+        // RFC 9203, 4.2
+        let mut nonce2 = [0; NONCE2];
+        rng.fill_bytes(&mut nonce2);
+        let server_id = self
+            .table
+            .free_id(exchange.client_id)
+            .ok_or(Refusal::TableFull)?;
+        let context = material.derive(exchange, &nonce2, &server_id)?;
+        let number = examined.term.number;
+        let id = TokenId(self.last_token.wrapping_add(1));
+        let material =
+            heapless::Vec::from_slice(material.id).map_err(|_| Refusal::NoRoomForClaim)?;
+        let entry = Entry {
+            grant: examined.grant(id, hash)?,
+            context,
+            material,
+            key,
+            proof: Proof::Awaited(at.now),
+            peer: at.peer,
+            updates: Rate::new(UPDATE_BURST, Duration::from_secs(1)),
+        };
+        self.table
+            .make_room(at.now, limits.grace)
+            .map_err(|wait| Denied {
+                refusal: Refusal::TableFull,
+                retry_after: Some(wait),
+            })?;
+        self.numbers.take(number, &mut self.storage)?;
+        self.table.insert(entry)?;
+        self.last_token = id.0;
+        events.push(Some(at.peer), Some(id), EventKind::TokenAccepted);
+        Ok(Posted { nonce2, server_id })
+    }
+
+    /// Replaces the rights of the context that the token came in (RFC 9203, 4.2).
+    pub(crate) fn update(
+        &mut self,
+        at: &Arrival<P>,
+        id: TokenId,
+        request: &AuthzInfoRequest<'_>,
+        clear: &mut [u8],
+        events: &mut Events<P>,
+    ) -> Result<(), Denied> {
+        let entry = self.table.get_mut(id).ok_or(Refusal::Expired)?;
+        entry.updates.take(at.now).map_err(|wait| Denied {
+            refusal: Refusal::Busy,
+            retry_after: Some(wait),
+        })?;
+        let (examined, hash) = self.examine(at, request.access_token, clear)?;
+        let entry = self.table.get(id).ok_or(Refusal::Expired)?;
+        match examined.claims.cnf {
+            Some(Confirmation::Kid(kid)) if kid == entry.material => {}
+            Some(_) => return Err(Refusal::OtherMaterial.into()),
+            None => return Err(Refusal::Confirmation.into()),
+        }
+        let before = entry.grant.term.number;
+        let grant = examined.grant(id, hash)?;
+        let number = grant.term.number;
+        self.numbers.take(number, &mut self.storage)?;
+        if number != before {
+            self.numbers.end(before);
+        }
+        if let Some(entry) = self.table.get_mut(id) {
+            entry.grant = grant;
+        }
+        events.push(Some(at.peer), Some(id), EventKind::TokenUpdated);
+        Ok(())
+    }
+
+    /// A request verified under this token's context: possession of the key is proven, and what the
+    /// same client had before ends (RFC 9203, 2 and 6).
+    ///
+    /// # Errors
+    /// The table is full; the token goes on waiting.
+    pub(crate) fn confirm(
+        &mut self,
+        at: &Arrival<P>,
+        id: TokenId,
+        events: &mut Events<P>,
+    ) -> Result<(), Denied> {
+        let Some(entry) = self.table.get_mut(id) else {
+            return Err(Refusal::Expired.into());
+        };
+        entry.peer = at.peer;
+        if entry.is_confirmed() {
+            return Ok(());
+        }
+        let key = entry.key;
+        let subject = entry.grant.subject.clone();
+        let by_subject = self.config.limits.one_token_per_subject;
+        while let Some(old) = self.table.first(|other| {
+            other.is_confirmed() && other.same_client(key, subject.as_deref(), by_subject)
+        }) {
+            let same_token = self.table.get(old).map(|e| e.grant.hash)
+                == self.table.get(id).map(|e| e.grant.hash);
+            self.end(old, !same_token);
+            events.push(Some(at.peer), Some(old), EventKind::TokenReplaced);
+        }
+        if self.table.confirmed() >= TOKENS {
+            return Err(Refusal::TableFull.into());
+        }
+        if let Some(entry) = self.table.get_mut(id) {
+            entry.proof = Proof::Given;
+        }
+        let source = at.peer.source().to_be_bytes();
+        self.gate.refund(at.now, self.secret.as_bytes(), &source);
+        events.push(Some(at.peer), Some(id), EventKind::TokenConfirmed);
+        Ok(())
+    }
+
+    /// Wipes a token and its context. With `for_good`, its number is not taken again.
+    pub(crate) fn end(&mut self, id: TokenId, for_good: bool) {
+        if for_good && let Some(entry) = self.table.get(id) {
+            self.numbers.end(entry.grant.term.number);
+        }
+        self.table.remove(id);
+    }
+
+    /// A token whose time is over, or that waited too long for its first request.
+    pub(crate) fn over(&self, now: Instant, wall: Option<u64>) -> Option<TokenId> {
+        let patience = self.config.limits.unconfirmed_lifetime;
+        self.table.first(|entry| {
+            entry.grant.term.is_over(now, wall)
+                || matches!(entry.proof, Proof::Awaited(since) if since + patience <= now)
+        })
+    }
+
+    /// When [`over`](Self::over) next finds one, as far as the monotonic clock tells.
+    pub(crate) fn next_end(&self) -> Option<Instant> {
+        self.table.next_end(self.config.limits.unconfirmed_lifetime)
+    }
+
+    /// What the token says about a request (RFC 9203, 4.4).
+    pub(crate) fn permit(&self, id: TokenId, options: Options<'_>, method: Code) -> Permission {
+        match self.table.get(id) {
+            Some(entry) => entry
+                .grant
+                .rights
+                .permit(self.config.scopes, options, method),
+            None => Permission::NoSuchObject,
+        }
+    }
+
+    /// Whether the token allows GET on this path, without query.
+    pub(crate) fn may_observe(&self, id: TokenId, path: &str) -> bool {
+        self.table
+            .get(id)
+            .is_some_and(|entry| entry.grant.rights.permits_get(self.config.scopes, path))
+    }
+
+    pub(crate) fn who(&self, id: TokenId) -> Option<Who<'_>> {
+        let entry = self.table.get(id)?;
+        Some(Who {
+            token: id,
+            subject: entry.grant.subject.as_deref(),
+            cti: entry.grant.cti.as_deref(),
+            kid: entry.context.recipient_id(),
+        })
+    }
+}

@@ -1,0 +1,203 @@
+//! A token that was taken, and the security context it comes with.
+
+use core::fmt;
+
+use ace_coap::Instant;
+use ace_crypto::{hmac_sha256, sha256};
+use ace_oscore::SecurityContext;
+use heapless::{String, Vec};
+
+use crate::freshness::Term;
+use crate::rate::Rate;
+use crate::scope::Rights;
+
+/// Longest `sub` taken, in bytes.
+pub const MAX_SUBJECT: usize = 40;
+/// Longest `cti` taken, in bytes.
+pub const MAX_CTI: usize = 40;
+/// Longest identifier of OSCORE input material taken, in bytes.
+pub const MAX_MATERIAL_ID: usize = 24;
+
+/// Names a token in events and lists: counts up from 1 in the order of acceptance, and is not used
+/// again before 2^32 more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenId(pub u32);
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// The token hash of RFC 9770, 4, for sha-256, without the byte in front that names the function.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl TokenHash {
+    /// Hashes a token as it stands in `access_token` of a CBOR response.
+    ///
+    /// `scratch` holds its base64url form for the time of the call: 4 bytes per 3. `None` if that
+    /// does not fit.
+    #[must_use]
+    pub fn of(token: &[u8], scratch: &mut [u8]) -> Option<Self> {
+        // RFC 9770, 4.3.1: the hash is over the base64url text, without padding.
+        const ALPHABET: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let mut length = 0usize;
+        for group in token.chunks(3) {
+            let bits = (0..3).fold(0u32, |bits, at| {
+                bits << 8 | group.get(at).copied().map_or(0, u32::from)
+            });
+            for digit in 0..=group.len() {
+                let index = bits >> (18 - 6 * digit) & 63;
+                *scratch.get_mut(length)? = *ALPHABET.get(index as usize)?;
+                length += 1;
+            }
+        }
+        Some(Self(sha256(&[scratch.get(..length)?])))
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Which token [`revoke`](crate::ResourceServer::revoke) ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revoke<'a> {
+    /// The one with this hash.
+    Hash(TokenHash),
+    /// All with this `cti`.
+    Cti(&'a [u8]),
+}
+
+/// What the device keeps of a token's claims. `SCOPE` is the room for a binary scope.
+#[derive(Debug)]
+pub(crate) struct Grant<const SCOPE: usize> {
+    pub(crate) id: TokenId,
+    pub(crate) hash: TokenHash,
+    pub(crate) term: Term,
+    pub(crate) rights: Rights<SCOPE>,
+    pub(crate) subject: Option<String<MAX_SUBJECT>>,
+    pub(crate) cti: Option<Vec<u8, MAX_CTI>>,
+}
+
+/// A proof-of-possession key without the key: compares, reveals nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyDigest([u8; 16]);
+
+impl KeyDigest {
+    pub(crate) fn of(key: &[u8], secret: &[u8]) -> Self {
+        let mut digest = [0; 16];
+        let whole = hmac_sha256(secret, &[b"key", key]);
+        digest
+            .iter_mut()
+            .zip(whole)
+            .for_each(|(to, from)| *to = from);
+        Self(digest)
+    }
+}
+
+/// Whether the presenter of a token has proven possession of its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Not yet; posted at this time.
+    Awaited(Instant),
+    /// By a request that verified under the context.
+    Given,
+}
+
+/// A token and its context.
+#[derive(Debug)]
+pub(crate) struct Entry<P, const SCOPE: usize> {
+    pub(crate) grant: Grant<SCOPE>,
+    pub(crate) context: SecurityContext,
+    /// Identifier of the OSCORE input material.
+    pub(crate) material: Vec<u8, MAX_MATERIAL_ID>,
+    pub(crate) key: KeyDigest,
+    pub(crate) proof: Proof,
+    /// Where the token was posted from, then where the last request that verified came from.
+    pub(crate) peer: P,
+    /// Updates of rights, which cost a verification each.
+    pub(crate) updates: Rate,
+}
+
+impl<P, const SCOPE: usize> Entry<P, SCOPE> {
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.proof == Proof::Given
+    }
+
+    /// Whether both tokens are of one client: the same key or, if that is asked for, the same `sub`.
+    pub(crate) fn same_client(
+        &self,
+        key: KeyDigest,
+        subject: Option<&str>,
+        by_subject: bool,
+    ) -> bool {
+        let same_subject = || subject.is_some() && self.grant.subject.as_deref() == subject;
+        self.key == key || by_subject && same_subject()
+    }
+
+    pub(crate) fn view(&self) -> TokenView<'_, P>
+    where
+        P: Copy,
+    {
+        TokenView {
+            id: self.grant.id,
+            hash: self.grant.hash,
+            cti: self.grant.cti.as_deref(),
+            subject: self.grant.subject.as_deref(),
+            ends: self.grant.term.end,
+            exp: self.grant.term.exp,
+            confirmed: self.is_confirmed(),
+            peer: self.peer,
+            recipient_id: self.context.recipient_id(),
+        }
+    }
+}
+
+/// A token as it is listed by [`tokens`](crate::ResourceServer::tokens).
+#[derive(Debug, Clone, Copy)]
+pub struct TokenView<'a, P> {
+    /// Its name in events.
+    pub id: TokenId,
+    /// Its hash (RFC 9770, 4).
+    pub hash: TokenHash,
+    /// `cti`.
+    pub cti: Option<&'a [u8]>,
+    /// `sub`.
+    pub subject: Option<&'a str>,
+    /// When it ends at the latest.
+    pub ends: Instant,
+    /// `exp`, seconds since the epoch, or what stands in for it.
+    pub exp: Option<u64>,
+    /// Whether its presenter has proven possession of the key.
+    pub confirmed: bool,
+    /// Where its last request that verified came from; before the first, where it was posted from.
+    pub peer: P,
+    /// OSCORE Recipient ID of its context: the `kid` of the client's requests.
+    pub recipient_id: &'a [u8],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc9770_4_3_1_hash_is_over_base64url_without_padding() {
+        for (token, text) in [
+            (&b""[..], &b""[..]),
+            (b"f", b"Zg"),
+            (b"fo", b"Zm8"),
+            (b"foo", b"Zm9v"),
+            (b"foob", b"Zm9vYg"),
+            (&[0xfb, 0xff, 0xfe], b"-__-"),
+        ] {
+            let hash = TokenHash::of(token, &mut [0; 8]).unwrap();
+            assert_eq!(hash, TokenHash(sha256(&[text])), "{token:?}");
+        }
+        assert_eq!(TokenHash::of(b"foob", &mut [0; 5]), None);
+    }
+}
