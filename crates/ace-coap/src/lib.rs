@@ -25,6 +25,8 @@ pub mod observe;
 mod receive;
 mod slot;
 mod table;
+#[cfg(test)]
+mod tests;
 mod time;
 
 pub use ace_crypto::CryptoRng;

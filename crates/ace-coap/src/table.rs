@@ -438,3 +438,83 @@ where
         Some(head)
     }
 }
+
+#[cfg(test)]
+impl<P, S, const MTU: usize> Table<P, S, MTU>
+where
+    P: Copy + Eq + Hash,
+    S: AsRef<[Slot<P, MTU>]> + AsMut<[Slot<P, MTU>]>,
+{
+    /// Asserts that every structure is whole.
+    pub(crate) fn check(&self) {
+        let slots = self.slots.as_ref();
+        let n = slots.len();
+        let used = self.used as usize;
+        let is_used = |i: usize| slots[i].state != State::Free;
+        // Heap: a permutation, used ones in front, parents not after children.
+        for (place, slot) in slots.iter().enumerate() {
+            let index = slot.links.heap as usize;
+            assert_eq!(slots[index].links.place as usize, place);
+            assert_eq!(is_used(index), place < used);
+            if place > 0 && place < used {
+                let parent = slots[(place - 1) / 2].links.heap as usize;
+                assert!(slots[parent].due <= slots[index].due);
+            }
+        }
+        // Chains: each used slot once, in its bucket.
+        for which in [BY_ID, BY_TOKEN] {
+            let mut found = 0;
+            for bucket in 0..n {
+                let mut index = slots[bucket].links.head[which];
+                while index != NONE {
+                    found += 1;
+                    assert!(found <= n, "cycle");
+                    assert_eq!(self.bucket_of(which, index), Some(bucket as u32));
+                    index = slots[index as usize].links.chain[which];
+                }
+            }
+            let expected = slots
+                .iter()
+                .filter(|s| s.state != State::Free && (which == BY_ID || s.by_token));
+            assert_eq!(found, expected.count());
+        }
+        // Eviction: the evictable ones, both ways.
+        let mut index = self.oldest;
+        let mut before = NONE;
+        let mut evictable = 0;
+        while index != NONE {
+            let slot = &slots[index as usize];
+            assert!(slot.state.is_evictable());
+            assert_eq!(slot.links.older, before);
+            before = index;
+            index = slot.links.younger;
+            evictable += 1;
+            assert!(evictable <= n, "cycle");
+        }
+        assert_eq!(before, self.youngest);
+        let expected = slots.iter().filter(|s| s.state.is_evictable());
+        assert_eq!(evictable, expected.count());
+        let waiting = slots.iter().filter(|s| s.state.is_waiting()).count();
+        assert_eq!(self.waiting as usize, waiting);
+        // Queues: who wants to send or tell is in them, once.
+        for which in [TRANSMISSIONS, EVENTS] {
+            let (mut index, tail) = self.queues[which];
+            let mut last = NONE;
+            let mut queued = 0;
+            while index != NONE {
+                assert!(slots[index as usize].links.queued[which]);
+                last = index;
+                index = slots[index as usize].links.queue[which];
+                queued += 1;
+                assert!(queued <= n, "cycle");
+            }
+            assert_eq!(last, tail);
+            let flagged = slots.iter().filter(|s| s.links.queued[which]).count();
+            assert_eq!(queued, flagged);
+        }
+        for slot in slots {
+            assert!(slot.send == Outgoing::Nothing || slot.links.queued[TRANSMISSIONS]);
+            assert!(slot.event.is_none() || slot.links.queued[EVENTS]);
+        }
+    }
+}

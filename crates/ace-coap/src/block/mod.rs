@@ -60,6 +60,9 @@ mod receiver;
 mod sender;
 mod transfer;
 
+#[cfg(test)]
+mod tests;
+
 pub use key::OperationKey;
 pub use receiver::{Assembly, BlockReceiver, Received, Refusal};
 pub use sender::{BlockSender, Body};

@@ -11,7 +11,7 @@ use crate::{Instant, OutMessage};
 /// When every slot a body could use is taken, the operation that was idle longest is forgotten; its next block is
 /// answered with 4.08.
 pub struct BlockReceiver<S, const MAX: usize> {
-    slots: S,
+    pub(super) slots: S,
     szx: u8,
 }
 
@@ -22,7 +22,7 @@ pub struct Assembly<const MAX: usize> {
     last: Instant,
     complete: bool,
     length: usize,
-    body: [u8; MAX],
+    pub(super) body: [u8; MAX],
 }
 
 /// What a request brought.

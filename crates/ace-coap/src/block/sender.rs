@@ -12,7 +12,7 @@ use crate::{Instant, OutMessage};
 /// When every slot a body could use is taken, the one that was idle longest is forgotten; its next block is then
 /// answered with 4.08, or made anew if the request is a GET.
 pub struct BlockSender<S, const MAX: usize> {
-    slots: S,
+    pub(super) slots: S,
     szx: u8,
     etag: [u8; ETAG],
 }
@@ -31,7 +31,7 @@ pub struct Body<const MAX: usize> {
     head: [u8; OPTIONS],
     head_length: usize,
     length: usize,
-    body: [u8; MAX],
+    pub(super) body: [u8; MAX],
     etag: [u8; ETAG],
 }
 
