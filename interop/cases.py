@@ -141,9 +141,10 @@ def _(bench):
     in_blocks(bench, 47)
 
 
-def libcoap_stores(bench: Bench, *options: str):
+def libcoap_stores(bench: Bench, *options: str, lost_requests=(), lost_responses=()):
     keys = Keys()
     port = bench.peer_serve(keys)
+    bench.wire.lost_requests, bench.wire.lost_responses = set(lost_requests), set(lost_responses)
     body = bench.write("body", BODY)
     bench.libcoap_client(keys, port, "/store", "-m", "put", "-f", body, *options)
     expect(codes(bench.log)[-1:], ["2.04"], "PUT /store")
@@ -160,6 +161,13 @@ def _(bench):
 def _(bench):
     libcoap_stores(bench, "-b", "64")
     in_blocks(bench, 94)
+
+
+@case("libcoap", FOREIGN_CLIENT, "PUT and GET /store, a block and an answer lost each way")
+def _(bench):
+    # Three blocks each way; the indexes count retransmissions too.
+    libcoap_stores(bench, lost_requests={1, 5}, lost_responses={2})
+    in_blocks(bench, 9)
 
 
 @case("libcoap", FOREIGN_CLIENT, "Observe /ticks")
@@ -346,6 +354,15 @@ def _(bench):
     keys = Keys()
     ours_stores(bench, keys, bench.libcoap_serve(keys), "/example_data", "--block", "64")
     in_blocks(bench, 94)
+
+
+@case("libcoap", FOREIGN_SERVER, "PUT and GET /example_data, a block and an answer lost each way")
+def _(bench):
+    keys = Keys()
+    port = bench.libcoap_serve(keys)
+    bench.wire.lost_requests, bench.wire.lost_responses = {2, 6}, {3}
+    ours_stores(bench, keys, port, "/example_data")
+    in_blocks(bench, 8)
 
 
 @case("libcoap", FOREIGN_SERVER, "Observe /time")
