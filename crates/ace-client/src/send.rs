@@ -1,0 +1,435 @@
+//! From the stage of a flow to the message that leaves.
+
+use core::hash::Hash;
+
+use ace_coap::{OutMessage, Reliability};
+use ace_oscore::OscoreError;
+use ace_oscore::storage::{self, Key, Storage, StorageError};
+use ace_wire::ace::{
+    AccessInformation, AuthzInfoRequest, Confirmation, ProfileRequest, Scope, TokenRequest,
+};
+use ace_wire::aif::MethodSet;
+use ace_wire::cbor::Writer as CborWriter;
+use ace_wire::coap::content_format::ACE_CBOR;
+use ace_wire::coap::{Block, Code, Message, OptionList, Token, Type, Uri, Writer, option};
+use zeroize::Zeroizing;
+
+use crate::client::{Caller, Client};
+use crate::flow::{Flow, Goal, InFlight, Protection, Stage};
+use crate::grant::GrantView;
+use crate::observe::Observed;
+use crate::request::Stored;
+use crate::table::Which;
+use crate::transfer::{MAX_OPTIONS, TAGS, Transfer};
+use crate::{Reason, Request, scope};
+
+/// Longest scope asked for, in bytes.
+pub const MAX_SCOPE: usize = 256;
+
+/// What a message has besides path, query and the block's payload, at most: header and token (12),
+/// OSCORE option (40), tag (16), code and payload markers (3), content formats (6), Observe (4),
+/// blocks and Size1 (13), Request-Tag (5), a short Echo (11).
+const OVERHEAD: usize = 110;
+
+impl<
+    P: Copy + Eq + Hash,
+    S: Storage,
+    const TOKENS: usize,
+    const GRANT: usize,
+    const BODY: usize,
+    const SLOTS: usize,
+    const MTU: usize,
+> Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU>
+{
+    /// The request to the resource that the flow is for; a renewal has none.
+    pub(crate) fn target(&self) -> Option<Request<'_>> {
+        target(
+            self.flow.as_ref()?.goal,
+            &self.request,
+            self.observed.as_ref(),
+        )
+    }
+
+    /// Builds the body of the stage's message; returns its length.
+    pub(crate) fn prepare(&mut self, caller: &mut Caller<'_>) -> Result<usize, Reason> {
+        let Some(flow) = self.flow.as_ref() else {
+            return Err(Reason::Unsendable);
+        };
+        match flow.stage {
+            Stage::Hints => Ok(0),
+            Stage::Access => Ok(self.target().map_or(0, |target| target.payload.len())),
+            Stage::Token | Stage::Ask => self.prepare_token_request(),
+            Stage::Upload => self.prepare_upload(caller),
+            Stage::Amend => self.prepare_amendment(),
+        }
+    }
+
+    /// RFC 9200, 5.8.1; RFC 9203, 3.1
+    fn prepare_token_request(&mut self) -> Result<usize, Reason> {
+        let mut scope = [0; MAX_SCOPE];
+        let scope = self.scope_to_ask(&mut scope)?;
+        let Self {
+            flow: Some(flow),
+            table,
+            work,
+            request,
+            observed,
+            ..
+        } = self
+        else {
+            return Err(Reason::Unsendable);
+        };
+        let held = flow.record.and_then(|index| table.view(index));
+        let is_update = flow.stage == Stage::Ask;
+        let req_cnf = held
+            .filter(|_| is_update)
+            .map(|held| Confirmation::Kid(held.material.id));
+        let token_request = TokenRequest {
+            audience: audience(flow, held, target(flow.goal, request, observed.as_ref())),
+            scope,
+            req_cnf,
+            // RFC 9200, 5.8.4.3: the AS is to name the profile.
+            ace_profile: ProfileRequest::Null,
+            // RFC 9200, 5.3.1: what the resource server gave is passed on.
+            cnonce: flow.hints.cnonce(),
+            ..TokenRequest::default()
+        };
+        work.wipe();
+        let length = token_request
+            .encode(work.buffer())
+            .map_err(|_| Reason::TooLong)?;
+        work.set_len(length);
+        Ok(length)
+    }
+
+    /// The scope of a token request; `None` leaves it to the authorization server.
+    pub(crate) fn scope_to_ask<'o>(
+        &self,
+        out: &'o mut [u8; MAX_SCOPE],
+    ) -> Result<Option<Scope<'o>>, Reason> {
+        let Some(flow) = &self.flow else {
+            return Ok(None);
+        };
+        let held = flow
+            .record
+            .and_then(|index| self.table.view(index))
+            .and_then(|g| g.scope);
+        let mut needed = [0; MAX_SCOPE];
+        let wanted = if flow.denied.is_some() {
+            Some(self.scope_needed(&mut needed)?)
+        } else {
+            self.target().and_then(|target| target.scope)
+        };
+        match (held, wanted) {
+            // A new token takes the place of the old one: what was held is asked for again.
+            (held, Some(wanted)) if flow.denied.is_some() || held.is_some() => {
+                let wide = scope::union(held, wanted, &mut out[..]).is_some();
+                // An application that changes from one kind of scope to the other gets what it asks.
+                let again = if wide {
+                    scope::union(held, wanted, out)
+                } else {
+                    scope::copy(wanted, out)
+                };
+                again.map(Some).ok_or(Reason::TooLong)
+            }
+            (_, Some(scope)) | (Some(scope), None) => {
+                scope::copy(scope, out).map(Some).ok_or(Reason::TooLong)
+            }
+            (None, None) => match flow.hints.scope() {
+                Some(scope) => scope::copy(scope, out).map(Some).ok_or(Reason::TooLong),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// The scope without which the request is denied.
+    pub(crate) fn scope_needed<'o>(&self, out: &'o mut [u8]) -> Result<Scope<'o>, Reason> {
+        let target = self.target().ok_or(Reason::Unsendable)?;
+        match target.scope {
+            Some(scope) => scope::copy(scope, out).ok_or(Reason::TooLong),
+            None => scope::of_request(target.path, target.query, MethodSet::of(target.code), out),
+        }
+    }
+
+    /// RFC 9203, 4.1
+    fn prepare_upload(&mut self, caller: &mut Caller<'_>) -> Result<usize, Reason> {
+        let Self {
+            flow: Some(flow),
+            table,
+            as_context,
+            work,
+            ..
+        } = self
+        else {
+            return Err(Reason::Unsendable);
+        };
+        // RFC 9203, 4.1: a nonce never used with this key, an identifier no other context has.
+        caller.rng.fill_bytes(&mut flow.nonce1);
+        let mut id = [0];
+        caller.rng.fill_bytes(&mut id);
+        let in_use = |id: u8| table.uses_recipient_id(&[id]) || as_context.recipient_id() == [id];
+        flow.id1 = (0..=u8::MAX)
+            .map(|step| id[0].wrapping_add(step))
+            .find(|id| !in_use(*id))
+            .ok_or(Reason::Unsendable)?;
+        let grant = flow
+            .record
+            .and_then(|index| table.view(index))
+            .ok_or(Reason::Unsendable)?;
+        let upload = AuthzInfoRequest {
+            access_token: grant.token,
+            nonce1: Some(&flow.nonce1),
+            client_recipient_id: Some(&[flow.id1]),
+        };
+        work.wipe();
+        let length = upload.encode(work.buffer()).map_err(|_| Reason::TooLong)?;
+        work.set_len(length);
+        Ok(length)
+    }
+
+    /// RFC 9203, 4.1: an update of rights is the token alone. It is made where the token response
+    /// lies, which is longer.
+    fn prepare_amendment(&mut self) -> Result<usize, Reason> {
+        let answer = AccessInformation::parse(self.work.as_slice());
+        let token = answer.map_err(|_| Reason::Unsendable)?.access_token;
+        let length = token.len();
+        let start = token.as_ptr() as usize - self.work.as_slice().as_ptr() as usize;
+        let buffer = self.work.buffer();
+        let mut head = [0; 8];
+        let mut writer = CborWriter::new(&mut head);
+        let written = writer
+            .map(1)
+            .and_then(|()| writer.int(ace_wire::ace::parameter::ACCESS_TOKEN))
+            .and_then(|()| writer.bytes_head(length));
+        written.map_err(|_| Reason::Unsendable)?;
+        let head_length = writer.finish();
+        if start < head_length || start + length > buffer.len() {
+            return Err(Reason::Unsendable);
+        }
+        buffer.copy_within(start..start + length, head_length);
+        for (to, from) in buffer.iter_mut().zip(head.iter().take(head_length)) {
+            *to = *from;
+        }
+        self.work.set_len(head_length + length);
+        Ok(head_length + length)
+    }
+
+    /// Starts the transfer of the stage's body.
+    pub(crate) fn start_transfer(&mut self, length: usize) {
+        let target = self
+            .target()
+            .map_or(0, |t| t.path.len() + t.query.map_or(0, str::len));
+        let room = MTU.saturating_sub(OVERHEAD + target);
+        let szx = Block::szx_for(self.config.block_size.min(room));
+        let tag = self.next_tag;
+        self.next_tag = tag.wrapping_add(TAGS);
+        if let Some(flow) = &mut self.flow {
+            flow.transfer = Transfer::new(length, szx, tag);
+        }
+    }
+
+    /// Sends the message the transfer is at.
+    pub(crate) fn send(&mut self, caller: &mut Caller<'_>) -> Result<(), Reason> {
+        if let Some(exchange) = self.flow.as_mut().and_then(|flow| flow.exchange.take()) {
+            self.endpoint.cancel(exchange.id);
+        }
+        let Self {
+            flow: Some(flow),
+            request,
+            observed,
+            table,
+            work,
+            endpoint,
+            config,
+            ..
+        } = self
+        else {
+            return Err(Reason::Unsendable);
+        };
+        let target = target(flow.goal, request, observed.as_ref());
+        // The context, and whether its keys are still good (RFC 9200, 5.10.2).
+        let association = match (flow.stage, flow.record) {
+            (Stage::Amend | Stage::Access, Some(index)) => {
+                let record = table.get(index).ok_or(Reason::Unsendable)?;
+                let which = record.usable(caller.now).ok_or(Reason::Expired)?;
+                Some((index, which))
+            }
+            (Stage::Amend | Stage::Access, None) => return Err(Reason::Unsendable),
+            _ => None,
+        };
+        let mut options = OptionList::<MAX_OPTIONS>::new();
+        let mut payload: &[u8] = work.as_slice();
+        let (peer, code) = match flow.stage {
+            Stage::Token | Stage::Ask => {
+                let uri = Uri::parse(config.as_uri).map_err(|_| Reason::Unsendable)?;
+                options
+                    .push_path(uri.path)
+                    .map_err(|_| Reason::Unsendable)?;
+                uri.query_parameters()
+                    .try_for_each(|argument| options.push(option::URI_QUERY, argument))
+                    .map_err(|_| Reason::Unsendable)?;
+                options
+                    .push(option::CONTENT_FORMAT, ACE_CBOR)
+                    .map_err(|_| Reason::Unsendable)?;
+                (config.as_peer, Code::POST)
+            }
+            Stage::Upload | Stage::Amend => {
+                options
+                    .push_path(config.authz_info)
+                    .map_err(|_| Reason::Unsendable)?;
+                options
+                    .push(option::CONTENT_FORMAT, ACE_CBOR)
+                    .map_err(|_| Reason::Unsendable)?;
+                (flow.rs, Code::POST)
+            }
+            Stage::Hints | Stage::Access => {
+                let target = target.as_ref().ok_or(Reason::Unsendable)?;
+                let is_probe = flow.stage == Stage::Hints;
+                // An unprotected request must not do or tell anything: GET, and no payload.
+                let (code, body) = if is_probe {
+                    (Code::GET, &[][..])
+                } else {
+                    (target.code, target.payload)
+                };
+                payload = body;
+                let registered = flow.goal == Goal::Refresh
+                    && observed.as_ref().is_some_and(|o| o.exchange.is_some())
+                    && association.is_none_or(|(_, which)| which == Which::Current);
+                let observe = target.observe && flow.transfer.is_at_start() && !registered;
+                push_target(target, code == target.code, observe, &mut options)
+                    .map_err(|_| Reason::Unsendable)?;
+                (flow.rs, code)
+            }
+        };
+        let payload = flow.transfer.fill(payload, &mut options)?;
+        if !flow.echo.is_empty() {
+            options
+                .push(option::ECHO, &flow.echo[..])
+                .map_err(|_| Reason::Unsendable)?;
+        }
+        let mut plain = Zeroizing::new([0; MTU]);
+        let length = write(&mut plain[..], code, &options, payload)?;
+        let plain = Message::parse(plain.get(..length).unwrap_or(&[]));
+        let plain = plain.map_err(|_| Reason::Unsendable)?;
+        let mut sealed = [0; MTU];
+        let protected = match flow.stage {
+            Stage::Hints | Stage::Upload => None,
+            Stage::Token | Stage::Ask => {
+                let context = &mut self.as_context;
+                // RFC 8613, B.1.1: reserved in storage before it is used.
+                if context.needs_reservation(1) {
+                    let key = Key(config.storage_key);
+                    storage::reserve(context, &mut self.storage, key, config.reservation).map_err(
+                        |error| match error {
+                            StorageError::Exhausted => Reason::SequenceExhausted,
+                            _ => Reason::Storage,
+                        },
+                    )?;
+                }
+                let sent = context.protect_request(&plain, true, &mut sealed);
+                let (length, binding) = sent.map_err(unsent)?;
+                Some((length, Protection::As(binding)))
+            }
+            Stage::Amend | Stage::Access => {
+                let (record, which) = association.ok_or(Reason::Unsendable)?;
+                let association = table.get(record).and_then(|r| r.association(which));
+                let context = &mut association.ok_or(Reason::Unsendable)?.context;
+                let sent = context.protect_request(&plain, true, &mut sealed);
+                let (length, binding) = sent.map_err(unsent)?;
+                Some((
+                    length,
+                    Protection::Rs {
+                        record,
+                        which,
+                        binding,
+                    },
+                ))
+            }
+        };
+        let (message, protection) = match protected {
+            None => (plain, Protection::Plain),
+            Some((length, protection)) => {
+                let message = Message::parse(sealed.get(..length).unwrap_or(&[]));
+                (message.map_err(|_| Reason::Unsendable)?, protection)
+            }
+        };
+        let out = OutMessage::from_message(&message).map_err(|_| Reason::Unsendable)?;
+        let id = endpoint
+            .request(caller.now, peer, Reliability::Confirmable, &out, caller.rng)
+            .map_err(|_| Reason::Unsendable)?;
+        flow.exchange = Some(InFlight { id, protection });
+        Ok(())
+    }
+}
+
+/// The request to the resource.
+fn target<'a, P, const BODY: usize>(
+    goal: Goal,
+    request: &'a Stored<BODY>,
+    observed: Option<&'a Observed<P>>,
+) -> Option<Request<'a>> {
+    match goal {
+        Goal::Request => Some(request.view()),
+        Goal::Refresh => observed.map(|observed| observed.stored.view()),
+        Goal::Renewal => None,
+    }
+}
+
+/// The audience of a token request: that of the token held, else the application's, else the hint.
+pub(crate) fn audience<'a, P>(
+    flow: &'a Flow<P>,
+    held: Option<GrantView<'a>>,
+    target: Option<Request<'a>>,
+) -> Option<&'a str> {
+    held.and_then(|held| held.audience)
+        .or(target.and_then(|target| target.audience))
+        .or(flow.hints.audience())
+}
+
+/// Adds what the application's request says, `whole` or without what belongs to its method.
+fn push_target<'a>(
+    target: &Request<'a>,
+    whole: bool,
+    observe: bool,
+    options: &mut OptionList<'a, MAX_OPTIONS>,
+) -> Result<(), ace_wire::coap::CoapError> {
+    options.push_path(target.path)?;
+    for argument in target.query.into_iter().flat_map(|query| query.split('&')) {
+        options.push(option::URI_QUERY, argument)?;
+    }
+    if observe {
+        options.push(option::OBSERVE, 0u32)?;
+    }
+    if !whole {
+        return Ok(());
+    }
+    if let Some(format) = target.content_format {
+        options.push(option::CONTENT_FORMAT, format)?;
+    }
+    if let Some(format) = target.accept {
+        options.push(option::ACCEPT, format)?;
+    }
+    Ok(())
+}
+
+fn write(
+    buffer: &mut [u8],
+    code: Code,
+    options: &OptionList<'_, MAX_OPTIONS>,
+    payload: &[u8],
+) -> Result<usize, Reason> {
+    let mut write = || {
+        let mut writer = Writer::new(buffer, Type::Confirmable, code, 0, Token::EMPTY)?;
+        writer.options(options)?;
+        writer.payload(payload)?;
+        Ok(writer.finish())
+    };
+    write().map_err(|_: ace_wire::coap::CoapError| Reason::Unsendable)
+}
+
+const fn unsent(error: OscoreError) -> Reason {
+    match error {
+        OscoreError::SequenceExhausted => Reason::SequenceExhausted,
+        _ => Reason::Unsendable,
+    }
+}
