@@ -328,7 +328,6 @@ fn private(options: &mut std::fs::OpenOptions) -> &mut std::fs::OpenOptions {
 /// Makes the tables of an empty file; refuses what a newer program wrote.
 async fn migrate(path: &Path, pool: &SqlitePool) -> Result<(), StoreError> {
     let failed = |error| StoreError::from_sqlx(path, error);
-    // Taken even when there is nothing to do: a store that cannot be written is found out now.
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
     let tables = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sqlite_master")
         .fetch_one(&mut *transaction)
@@ -341,12 +340,22 @@ async fn migrate(path: &Path, pool: &SqlitePool) -> Result<(), StoreError> {
             .map_err(failed)?;
         return transaction.commit().await.map_err(failed);
     }
-    let found = sqlx::query_scalar::<_, String>("SELECT value FROM meta WHERE name = 'schema'")
-        .fetch_optional(&mut *transaction)
-        .await
-        .ok()
-        .flatten()
-        .and_then(|version| version.parse::<u64>().ok());
+    let not_a_store = |reason: String| StoreError::NotAStore {
+        path: path.to_path_buf(),
+        reason,
+    };
+    // Written and rolled back: a store that cannot be written is found out now. (SQLite begins an
+    // immediate transaction on a read-only file without a word.)
+    let found = sqlx::query_scalar::<_, String>(
+        "UPDATE meta SET value = value WHERE name = 'schema' RETURNING value",
+    )
+    .fetch_optional(&mut *transaction)
+    .await
+    .map_err(|error| match failed(error) {
+        StoreError::Database { source, .. } => not_a_store(source.to_string()),
+        other => other,
+    })?
+    .and_then(|version| version.parse::<u64>().ok());
     match found {
         Some(SCHEMA) => transaction.rollback().await.map_err(failed),
         Some(found) if found > SCHEMA => Err(StoreError::Schema {
@@ -354,10 +363,7 @@ async fn migrate(path: &Path, pool: &SqlitePool) -> Result<(), StoreError> {
             found,
             known: SCHEMA,
         }),
-        _ => Err(StoreError::NotAStore {
-            path: path.to_path_buf(),
-            reason: "no schema version".to_owned(),
-        }),
+        _ => Err(not_a_store("no schema version".to_owned())),
     }
 }
 

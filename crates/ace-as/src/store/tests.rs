@@ -139,12 +139,12 @@ async fn what_is_wrong_with_a_path_is_said() {
 #[tokio::test]
 async fn a_store_that_cannot_be_written_is_named_with_what_to_do() {
     let fixture = Fixture::new().await;
-    // The readers' connections may not write, which is what a read-only file answers too.
-    let error = sqlx::query("DELETE FROM meta")
-        .execute(&fixture.store.inner.read)
-        .await
-        .unwrap_err();
-    let error = fixture.store.failed(error);
+    // What SQLite makes of a file that it may only read.
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(fixture.path())
+        .read_only(true);
+    let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let error = super::migrate(&fixture.path(), &pool).await.unwrap_err();
     assert!(matches!(error, StoreError::NotWritable { .. }));
     let expected = format!(
         "the store {} cannot be written (attempt to write a readonly database); check owner, mode and free space",
