@@ -3,6 +3,8 @@ use core::time::Duration;
 use ace_coap::Transmission;
 use ace_oscore::Parameters;
 
+use crate::Watch;
+
 /// What to do when the resource server denies a request under protection (RFC 9200, 5.10.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnDenied {
@@ -51,6 +53,8 @@ pub struct Config<'c, P> {
     pub storage_key: u32,
     /// Timing of messages (RFC 7252, 4.8).
     pub transmission: Transmission,
+    /// Who looks on. Default nobody.
+    pub watch: Watch<'c>,
 }
 
 impl<'c, P> Config<'c, P> {
@@ -70,6 +74,7 @@ impl<'c, P> Config<'c, P> {
             reservation: 64,
             storage_key: 0,
             transmission: Transmission::default(),
+            watch: Watch::default(),
         }
     }
 }

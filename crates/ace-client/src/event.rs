@@ -199,3 +199,40 @@ pub enum Event<'a> {
         reason: Reason,
     },
 }
+
+impl core::fmt::Display for Reason {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "no answer",
+            Self::Reset => "the message was rejected with a Reset",
+            Self::Unprotected(code) => return write!(f, "{code} without protection, which anyone may have sent"),
+            Self::Verification => "an answer that does not verify",
+            Self::UnknownOutcome => {
+                "no answer; the request may have been carried out and is not idempotent, so it was not sent again"
+            }
+            Self::UnexpectedCode(code) => return write!(f, "{code}, which this step does not provide for"),
+            Self::Malformed => "a payload that is not what it must be",
+            Self::ContentFormat(number) => return write!(f, "an answer in Content-Format {number}"),
+            Self::NoHints(code) => return write!(f, "{code} instead of hints; name the audience"),
+            Self::EchoLoop => "freshness was asked for again and again",
+            Self::UnknownLifetime => "a token that does not say how long it lives",
+            Self::Expired => "a token that has expired",
+            Self::Profile(number) => return write!(f, "a token for profile {number}, which is not coap_oscore"),
+            Self::TokenType(number) => return write!(f, "a token of type {number}, which is not proof-of-possession"),
+            Self::Confirmation => "a token without OSCORE input material",
+            Self::InputMaterial => "OSCORE input material that this client cannot use",
+            Self::SameIdentifier => "the client's own identifier",
+            Self::ServerParameters => "a nonce or an identifier that is too long",
+            Self::TooLong => "more than the client's buffers hold",
+            Self::Blockwise => "a body that changed between its blocks",
+            Self::Storage => "the storage would not take the sequence numbers",
+            Self::SequenceExhausted => "the sequence numbers are used up; register anew",
+            Self::Unsendable => "the message cannot be built",
+            Self::RefusedByAs(error) => return write!(f, "refused: {}", error.name().unwrap_or("unknown error")),
+            Self::RefusedByRs(code) => return write!(f, "refused: {code}"),
+            Self::NotGranted => "less was granted than is needed",
+            Self::UntrustedAs => "an authorization server that is not trusted",
+            Self::NotObservable => "the resource is no longer observable",
+        })
+    }
+}

@@ -33,6 +33,7 @@ mod steps;
 mod table;
 mod token;
 mod transfer;
+mod watch;
 
 pub use ace_coap::{Instant, Transmission};
 pub use client::{Client, ClientError};
@@ -42,3 +43,4 @@ pub use grant::{MAX_NONCE, MAX_SALT};
 pub use observe::MAX_OBSERVED;
 pub use request::{MAX_PARTS, MAX_TARGET, Request, RequestError};
 pub use send::MAX_SCOPE;
+pub use watch::{Direction, Watch, Watched};

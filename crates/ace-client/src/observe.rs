@@ -8,7 +8,7 @@ use ace_oscore::storage::Storage;
 use ace_wire::coap::{Code, Message, option};
 use zeroize::Zeroizing;
 
-use crate::Request;
+use crate::{Direction, Phase, Request};
 use crate::client::{Caller, Client};
 use crate::flow::{InFlight, Protection};
 use crate::queue::{Answer, Queued};
@@ -113,6 +113,9 @@ impl<
             }
             return;
         };
+        self.config
+            .watch
+            .show(Phase::Observing, Direction::Received, protected, &inner);
         let goes_on = inner.code.is_success() && inner.options.contains(option::OBSERVE);
         if !goes_on && protected && inner.code == Code::UNAUTHORIZED {
             // RFC 9200, 5.10.3: the token ended; another one goes on with it.

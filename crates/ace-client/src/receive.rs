@@ -15,7 +15,7 @@ use crate::observe::Observed;
 use crate::queue::{Answer, Queued};
 use crate::table::Which;
 use crate::transfer::Progress;
-use crate::{Phase, Reason};
+use crate::{Direction, Phase, Reason};
 
 /// Pause before the second attempt after an error; doubled before each further one.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -105,6 +105,11 @@ impl<
             let _gone = endpoint.resume(id);
             return;
         };
+        let phase = Phase::from(flow.stage.step());
+        let direction = Direction::Received;
+        self.config
+            .watch
+            .show(phase, direction, is_protected, &inner);
         let rs = flow.rs;
         if let Some((record, which)) = confirmed {
             self.confirm(caller, record, which, rs);
@@ -232,6 +237,9 @@ impl<
     /// Takes a response without the protection that was due: it may be anybody's. It loses no key.
     fn unprotected(&mut self, caller: &mut Caller<'_>, message: &Message<'_>) {
         let Some(flow) = &self.flow else { return };
+        let phase = Phase::from(flow.stage.step());
+        let direction = Direction::Received;
+        self.config.watch.show(phase, direction, false, message);
         let code = message.code;
         let of_rs = matches!(flow.stage, Stage::Access | Stage::Amend);
         if of_rs && matches!(code, Code::UNAUTHORIZED | Code::BAD_REQUEST) {

@@ -21,7 +21,7 @@ use crate::observe::Observed;
 use crate::request::Stored;
 use crate::table::Which;
 use crate::transfer::{MAX_OPTIONS, TAGS, Transfer};
-use crate::{Reason, Request, scope};
+use crate::{Direction, Phase, Reason, Request, scope};
 
 /// Longest scope asked for, in bytes.
 pub const MAX_SCOPE: usize = 256;
@@ -311,6 +311,11 @@ impl<
         let length = write(&mut plain[..], code, &options, payload)?;
         let plain = Message::parse(plain.get(..length).unwrap_or(&[]));
         let plain = plain.map_err(|_| Reason::Unsendable)?;
+        let is_protected = !matches!(flow.stage, Stage::Hints | Stage::Upload);
+        let phase = Phase::from(flow.stage.step());
+        config
+            .watch
+            .show(phase, Direction::Sent, is_protected, &plain);
         let mut sealed = [0; MTU];
         let protected = match flow.stage {
             Stage::Hints | Stage::Upload => None,

@@ -1,0 +1,291 @@
+//! `ace token inspect`: what a token says, in words and in CBOR diagnostic notation.
+
+use std::{
+    fmt::Write as _,
+    io::Read as _,
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use ace_as::RsBundle;
+use ace_crypto::{Aead, Mac};
+use ace_token::{ClaimError, Opened, TokenKey, TrustedKey, Validation};
+use ace_wire::{
+    ace::{Confirmation, Profile, Scope},
+    aif::Aif,
+    cose::{self, algorithm_name, algorithm_number},
+    cwt::{ClaimsSet, NumericDate},
+    diag::{Context, Diagnostic},
+};
+use base64::Engine as _;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::{args::Token, failure::Failure, output::Output};
+
+/// Runs `ace token …`.
+pub fn token(command: &Token, output: &Output) -> Result<(), Failure> {
+    let Token::Inspect { token, key, json } = command;
+    let bytes = read_token(token)?;
+    let message = cose::Message::parse(&bytes).map_err(|error| {
+        Failure::setup(format!(
+            "this is no token in COSE_Encrypt0, COSE_Mac0 or COSE_Sign1 ({error}); expected hex, base64url, or a file"
+        ))
+    })?;
+    let mut plaintext = Zeroizing::new(vec![0; bytes.len()]);
+    let bundle = key.as_deref().map(read_rs_bundle).transpose()?;
+    let keys = bundle.as_ref().map(trusted_keys).transpose()?;
+    let opened = keys
+        .as_deref()
+        .map(|keys| ace_token::open(&bytes, keys, &mut plaintext))
+        .transpose()
+        .map_err(|error| Failure::refused(format!("the key does not open this token: {error}")))?;
+    let verdict = opened.as_ref().zip(bundle.as_ref()).map(|(opened, bundle)| verdict(opened, bundle));
+    let report = Report { bytes: &bytes, message, opened, verdict };
+    if *json {
+        println!("{:#}", report.json());
+    } else {
+        print!("{}", report.words(output));
+    }
+    Ok(())
+}
+
+/// Reads a resource server's bundle.
+pub fn read_rs_bundle(path: &Path) -> Result<RsBundle, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
+    RsBundle::parse(&text).map_err(|error| {
+        Failure::setup(format!("{}: {error}; expected what `ace rs add` printed", path.display()))
+    })
+}
+
+/// The keys of a bundle, as the device opens tokens with them.
+pub fn trusted_keys(bundle: &RsBundle) -> Result<Vec<TrustedKey<'_>>, Failure> {
+    let unusable = |alg: i64| Failure::setup(format!("token_keys in the bundle of {}: no key for alg {alg}", bundle.name));
+    bundle
+        .token_keys
+        .iter()
+        .map(|entry| {
+            let k = entry.k.as_bytes();
+            let key = match (Aead::from_cose(entry.alg), Mac::from_cose(entry.alg)) {
+                (Some(aead), _) if k.len() == aead.key_len() => TokenKey::Aead(aead, k),
+                (None, Some(mac)) => TokenKey::Mac(mac, k),
+                _ => return Err(unusable(entry.alg)),
+            };
+            Ok(TrustedKey { kid: Some(&entry.kid.0), issuer: &bundle.issuer, key })
+        })
+        .collect()
+}
+
+fn verdict(opened: &Opened<'_>, bundle: &RsBundle) -> Result<(), ClaimError> {
+    let audience = [bundle.audience.as_str()];
+    let validation = Validation { issuer: opened.issuer, audience: &audience, now: ace_net::wall_clock(), leeway: 0 };
+    validation.validate(&opened.claims)
+}
+
+fn read_token(argument: &str) -> Result<Vec<u8>, Failure> {
+    let raw = if argument == "-" {
+        let mut raw = Vec::new();
+        std::io::stdin()
+            .lock()
+            .take(65_536)
+            .read_to_end(&mut raw)
+            .map_err(|error| Failure::setup(format!("cannot read standard input: {error}")))?;
+        raw
+    } else if Path::new(argument).is_file() {
+        std::fs::read(argument).map_err(|error| Failure::file("read", Path::new(argument), &error))?
+    } else {
+        argument.as_bytes().to_vec()
+    };
+    let text: Option<String> =
+        std::str::from_utf8(&raw).ok().map(|text| text.chars().filter(|c| !c.is_whitespace()).collect());
+    let Some(text) = text else { return Ok(raw) };
+    if let Ok(bytes) = hex::decode(text.strip_prefix("0x").unwrap_or(&text)) {
+        return Ok(bytes);
+    }
+    let decoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text.trim_end_matches('='));
+    decoded.or_else(|_| {
+        if Path::new(argument).is_file() {
+            Ok(raw)
+        } else {
+            Err(Failure::setup(format!("{argument:.40} is neither a file nor hex nor base64url")))
+        }
+    })
+}
+
+struct Report<'a> {
+    bytes: &'a [u8],
+    message: cose::Message<'a>,
+    opened: Option<Opened<'a>>,
+    verdict: Option<Result<(), ClaimError>>,
+}
+
+impl Report<'_> {
+    fn structure(&self) -> &'static str {
+        match self.message {
+            cose::Message::Encrypt0(_) => "COSE_Encrypt0",
+            cose::Message::Mac0(_) => "COSE_Mac0",
+            cose::Message::Sign1(_) => "COSE_Sign1",
+        }
+    }
+
+    fn algorithm(&self) -> Option<(i64, &'static str)> {
+        let number = self.message.header().alg.and_then(algorithm_number)?;
+        Some((number, algorithm_name(number).unwrap_or("unregistered")))
+    }
+
+    /// Claims that can be read: of an opened token, or of one that is signed or authenticated only.
+    fn claims(&self) -> Option<(ClaimsSet<'_>, bool)> {
+        if let Some(opened) = &self.opened {
+            return Some((opened.claims, true));
+        }
+        let payload = match &self.message {
+            cose::Message::Encrypt0(_) => return None,
+            cose::Message::Mac0(mac0) => mac0.payload,
+            cose::Message::Sign1(sign1) => sign1.payload,
+        };
+        ClaimsSet::parse(payload).ok().map(|claims| (claims, false))
+    }
+
+    fn words(&self, output: &Output) -> String {
+        let mut text = String::new();
+        let header = self.message.header();
+        let _ = writeln!(text, "{}, {} bytes", output.bold(self.structure()), self.bytes.len());
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(text, "  {name:<12}{value}");
+        };
+        if let Some((number, name)) = self.algorithm() {
+            line("algorithm", format!("{name} ({number})"));
+        }
+        if let Some(kid) = header.kid {
+            line("key id", format!("h'{}'", hex::encode(kid)));
+        }
+        if let Some(iv) = header.iv {
+            line("nonce", format!("h'{}'", hex::encode(iv)));
+        }
+        match self.claims() {
+            None => line("claims", "encrypted; --key with the resource server's bundle shows them".into()),
+            Some((claims, verified)) => {
+                let (word, paint): (_, fn(Output, &str) -> String) = match (verified, self.verdict) {
+                    (true, Some(Ok(()))) => ("opened with the key, and valid now", Output::good),
+                    (true, Some(Err(_))) => ("opened with the key, but refused", Output::bad),
+                    _ => ("readable by anyone; NOT verified, since no --key was given", Output::bad),
+                };
+                line("claims", paint(*output, word));
+                if let Some(Err(error)) = self.verdict {
+                    line("refused", format!("{error}: the resource server answers {}", error.code()));
+                }
+                for (name, value) in claim_words(&claims) {
+                    line(name, value);
+                }
+            }
+        }
+        let _ = writeln!(text, "\n{}", output.bold("In CBOR diagnostic notation"));
+        let _ = writeln!(text, "{:#}", Diagnostic::new(self.bytes).context(Context::Cose).redacted());
+        if let (Some((claims, _)), cose::Message::Encrypt0(_)) = (self.claims(), &self.message) {
+            let encoded = encoded(&claims);
+            let _ = writeln!(text, "\n{}", output.bold("Inside it"));
+            let _ = writeln!(text, "{:#}", Diagnostic::new(&encoded).context(Context::ClaimsSet).redacted());
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let header = self.message.header();
+        let claims = self.claims();
+        let mut object = json!({
+            "structure": self.structure(),
+            "bytes": self.bytes.len(),
+            "alg": self.algorithm().map(|(number, _)| number),
+            "kid": header.kid.map(hex::encode),
+            "iv": header.iv.map(hex::encode),
+            "verified": claims.is_some_and(|(_, verified)| verified),
+            "refused": self.verdict.and_then(Result::err).map(|error| error.to_string()),
+            "diagnostic": Diagnostic::new(self.bytes).context(Context::Cose).redacted().to_string(),
+        });
+        if let Some((claims, _)) = claims {
+            let date = |date: Option<NumericDate>| date.map(NumericDate::seconds);
+            object["claims"] = json!({
+                "iss": claims.iss,
+                "sub": claims.sub,
+                "aud": claims.aud.map(|aud| aud.iter().map(String::from).collect::<Vec<_>>()),
+                "exp": date(claims.exp),
+                "nbf": date(claims.nbf),
+                "iat": date(claims.iat),
+                "exi": claims.exi,
+                "cti": claims.cti.map(hex::encode),
+                "cnonce": claims.cnonce.map(hex::encode),
+                "ace_profile": claims.ace_profile,
+                "scope": claims.scope.map(|scope| scope_words(&scope)),
+                "cnf": claims.cnf.map(|cnf| cnf_words(&cnf)),
+            });
+        }
+        object
+    }
+}
+
+/// The claims once more as CBOR, in a buffer that is wiped.
+fn encoded(claims: &ClaimsSet<'_>) -> Zeroizing<Vec<u8>> {
+    let mut buffer = Zeroizing::new(vec![0; 4096]);
+    let length = claims.encode(&mut buffer).unwrap_or(0);
+    buffer.truncate(length);
+    buffer
+}
+
+fn claim_words(claims: &ClaimsSet<'_>) -> Vec<(&'static str, String)> {
+    let mut words = Vec::new();
+    let mut add = |name, value: Option<String>| words.extend(value.map(|value| (name, value)));
+    add("issuer", claims.iss.map(String::from));
+    add("subject", claims.sub.map(String::from));
+    add("audience", claims.aud.map(|aud| aud.iter().collect::<Vec<_>>().join(", ")));
+    add("issued", claims.iat.map(date_words));
+    add("not before", claims.nbf.map(date_words));
+    add("expires", claims.exp.map(date_words));
+    add("lifetime", claims.exi.map(|exi| format!("{exi} s from when the resource server first sees it (exi)")));
+    add("scope", claims.scope.map(|scope| scope_words(&scope)));
+    add("pop key", claims.cnf.map(|cnf| cnf_words(&cnf)));
+    add("token id", claims.cti.map(|cti| format!("h'{}'", hex::encode(cti))));
+    add("nonce of RS", claims.cnonce.map(|nonce| format!("h'{}'", hex::encode(nonce))));
+    add(
+        "profile",
+        claims.ace_profile.map(|number| Profile::from_number(number).map_or(number.to_string(), |p| p.name().into())),
+    );
+    words
+}
+
+/// A scope for people: `GET /temp; GET, PUT /led`, or its names.
+pub fn scope_words(scope: &Scope<'_>) -> String {
+    match scope {
+        Scope::Text(text) => (*text).into(),
+        Scope::Bytes(bytes) => match Aif::parse(bytes) {
+            Ok(aif) => {
+                let entries: Vec<_> = aif.iter().map(|(path, methods)| format!("{methods} {path}")).collect();
+                entries.join("; ")
+            }
+            Err(_) => format!("h'{}'", hex::encode(bytes)),
+        },
+    }
+}
+
+fn cnf_words(cnf: &Confirmation<'_>) -> String {
+    match cnf {
+        Confirmation::Kid(kid) => format!("the key already known as h'{}'", hex::encode(kid)),
+        Confirmation::Osc(osc) => {
+            format!("OSCORE input material h'{}' (its secret is not shown)", hex::encode(osc.id.unwrap_or(&[])))
+        }
+        Confirmation::CoseKey(key) => format!("a COSE_Key, {:?}", key.kty),
+        Confirmation::EncryptedCoseKey(_) => "an encrypted COSE_Key".into(),
+    }
+}
+
+fn date_words(date: NumericDate) -> String {
+    let seconds = date.seconds();
+    let Some(time) = UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).filter(|_| seconds < 253_402_300_800) else {
+        return format!("{seconds} s after 1970");
+    };
+    let stamp = humantime::format_rfc3339_seconds(time);
+    let round = |span: Duration| humantime::format_duration(Duration::from_secs(span.as_secs()));
+    match time.duration_since(SystemTime::now()) {
+        Ok(ahead) => format!("{stamp}, in {}", round(ahead)),
+        Err(past) => format!("{stamp}, {} ago", round(past.duration())),
+    }
+}

@@ -1,0 +1,136 @@
+//! The sample resource server: a thermometer and a lamp.
+
+use std::{fmt::Write as _, future::Future, net::SocketAddr, path::Path, time::Duration};
+
+use ace_as::RsBundle;
+use ace_net::FileStorage;
+use ace_rs::{Config, Freshness, MethodSet, Request, Resource, Resources, Response};
+use ace_wire::coap::{Code, content_format::TEXT_PLAIN};
+use tokio::net::UdpSocket;
+
+use crate::{client::beside, failure::Failure, inspect, output::Output, serve};
+
+/// /temp (GET, observable) and /led (GET, PUT); /.well-known/core comes from the engine.
+#[derive(Debug)]
+pub struct Sample {
+    resources: [Resource; 2],
+    lit: bool,
+}
+
+impl Sample {
+    /// The lamp is off.
+    pub fn new() -> Self {
+        let get_put = MethodSet(MethodSet::GET.0 | MethodSet::PUT.0);
+        Self {
+            resources: [
+                Resource {
+                    observable: true,
+                    resource_type: "temperature",
+                    interface: "sensor",
+                    ..Resource::new("/temp", MethodSet::GET)
+                },
+                Resource { resource_type: "light", interface: "actuator", ..Resource::new("/led", get_put) },
+            ],
+            lit: false,
+        }
+    }
+}
+
+impl Resources for Sample {
+    fn list(&self) -> &[Resource] {
+        &self.resources
+    }
+
+    fn handle(&mut self, request: &Request<'_>, response: &mut Response<'_>) -> Code {
+        if request.accept.is_some_and(|format| format != TEXT_PLAIN) {
+            return Code::NOT_ACCEPTABLE;
+        }
+        match (request.path, request.method) {
+            ("/temp", Code::GET) => {
+                response.content_format = Some(TEXT_PLAIN);
+                // Room for it is checked by the engine: what does not fit is answered 5.00.
+                let _ = write!(response, "22.5 C");
+                Code::CONTENT
+            }
+            ("/led", Code::GET) => {
+                response.content_format = Some(TEXT_PLAIN);
+                response.write(if self.lit { b"1" } else { b"0" });
+                Code::CONTENT
+            }
+            ("/led", Code::PUT) => match (request.content_format, request.payload) {
+                (Some(format), _) if format != TEXT_PLAIN => Code::UNSUPPORTED_CONTENT_FORMAT,
+                (_, b"0" | b"1") => {
+                    self.lit = request.payload == b"1";
+                    Code::CHANGED
+                }
+                _ => {
+                    response.content_format = Some(TEXT_PLAIN);
+                    response.write(b"send 0 or 1");
+                    Code::BAD_REQUEST
+                }
+            },
+            _ => Code::NOT_FOUND,
+        }
+    }
+}
+
+/// How long a client may take from the hints to the upload when the clock is not trusted.
+const CNONCE_LIFETIME: Duration = Duration::from_secs(120);
+
+/// `ace rs serve`.
+pub async fn serve(
+    path: &Path,
+    listen: SocketAddr,
+    no_clock: bool,
+    shutdown: impl Future<Output = ()>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let bundle = inspect::read_rs_bundle(path)?;
+    let socket = serve::bind(listen, "--listen").await?;
+    let address = socket.local_addr().map_err(Failure::setup)?;
+    let state = beside(path, "state");
+    let served = serve_on(&bundle, &socket, &state, no_clock, shutdown);
+    eprintln!(
+        "resource server {} on coap://{address}: /temp (GET), /led (GET, PUT), /.well-known/core; stop with Ctrl-C",
+        output.bold(&bundle.name)
+    );
+    served.await
+}
+
+/// Serves the sample resources of a bundle on a socket.
+pub async fn serve_on(
+    bundle: &RsBundle,
+    socket: &UdpSocket,
+    state: &Path,
+    no_clock: bool,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let storage = open_state(state)?;
+    let keys = inspect::trusted_keys(bundle)?;
+    let audiences = [bundle.audience.as_str()];
+    let mut config = Config::new(&audiences, &bundle.authorization_server.uri, &keys);
+    if no_clock {
+        config.freshness = Freshness::Cnonce(CNONCE_LIFETIME);
+    }
+    let mut server = ace_net::resource_server(config, Sample::new(), storage)
+        .map_err(|error| Failure::setup(format!("the bundle of {} does not work: {error}", bundle.name)))?;
+    ace_net::serve_resources(socket, &mut server, !no_clock, shutdown)
+        .await
+        .map_err(|error| Failure::setup(format!("the socket failed: {error}")))
+}
+
+/// Opens the file of what must survive a restart.
+pub fn open_state(path: &Path) -> Result<FileStorage, Failure> {
+    use std::io::ErrorKind;
+    FileStorage::open(path).map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => Failure::setup(format!(
+            "{} is in use by another ace; wait for it, or give this one a bundle of its own",
+            path.display()
+        )),
+        ErrorKind::InvalidData => Failure::setup(format!(
+            "{} is damaged; delete it and register anew, since a bundle must not go on without its sequence numbers",
+            path.display()
+        )),
+        _ => Failure::file("open", path, &error),
+    })
+}

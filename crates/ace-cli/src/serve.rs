@@ -1,0 +1,79 @@
+//! `ace serve`: the authorization server of a site.
+
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc};
+
+use ace_as::{AuthorizationServer, Site, Store};
+use tokio::net::UdpSocket;
+
+use crate::{args::Serve, config::Config, failure::Failure, output::Output};
+
+/// Runs `ace serve`.
+pub async fn authorization_server(serve: &Serve, output: &Output) -> Result<(), Failure> {
+    let config = Config::read(&serve.site.path)?;
+    let server = open(&serve.site.path, &config).await?;
+    if serve.validate {
+        println!("{}: ace.toml and the store are in order", output.good("ok"));
+        return Ok(());
+    }
+    let socket = bind(serve.listen.unwrap_or(config.listen), "--listen or `listen` in ace.toml").await?;
+    let address = socket.local_addr().map_err(Failure::setup)?;
+    eprintln!("authorization server on coap://{address}, token endpoint {}; stop with Ctrl-C", config.uri);
+    run(socket, server, until_stopped()).await
+}
+
+/// The authorization server of a site folder.
+pub async fn open(site: &Path, config: &Config) -> Result<AuthorizationServer, Failure> {
+    let store = Store::open(site.join(&config.store)).await?;
+    let names = Site { issuer: config.issuer.clone(), uri: config.uri.clone() };
+    let settings =
+        ace_as::Config { site: names, token_lifetime: config.token_lifetime, limits: ace_as::Limits::default() };
+    Ok(AuthorizationServer::new(store, settings).await?)
+}
+
+/// Serves until `shutdown` is ready.
+pub async fn run(
+    socket: UdpSocket,
+    server: AuthorizationServer,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    ace_net::serve(socket, Arc::new(server), ace_net::Limits::default(), shutdown)
+        .await
+        .map_err(|error| Failure::setup(format!("the socket failed: {error}")))
+}
+
+/// A UDP socket, or a sentence about why not; `key` says where the address came from.
+pub async fn bind(address: SocketAddr, key: &str) -> Result<UdpSocket, Failure> {
+    use std::io::ErrorKind;
+    ace_net::bind(address).await.map_err(|error| {
+        Failure::setup(match error.kind() {
+            ErrorKind::AddrInUse => {
+                format!("{address} (UDP) is in use; stop the program that has it, or choose another port with {key}")
+            }
+            ErrorKind::AddrNotAvailable => {
+                format!("{address} is not an address of this machine; choose another with {key}")
+            }
+            ErrorKind::PermissionDenied => {
+                format!("not allowed to listen on {address}; choose a port above 1023 with {key}")
+            }
+            _ => format!("cannot listen on {address}: {error}; choose another address with {key}"),
+        })
+    })
+}
+
+/// Ready when the program is asked to stop.
+pub fn until_stopped() -> impl Future<Output = ()> {
+    async {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+                tokio::select! {
+                    _ = tokio::signal::ctrl_c() => {}
+                    _ = terminate.recv() => {}
+                }
+                return;
+            }
+        }
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

@@ -1,0 +1,121 @@
+//! What the tests of the program share: a site in a temporary folder, and its servers as child processes.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::{
+    io::{BufRead, BufReader},
+    net::{SocketAddr, UdpSocket},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+/// The program under test.
+pub fn ace() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ace"));
+    command.env_remove("ACE_SITE").env_remove("ACE_LOG").env("NO_COLOR", "1");
+    command
+}
+
+/// Runs the program and returns what it said.
+pub fn run(arguments: &[&str]) -> Output {
+    ace().args(arguments).stdin(Stdio::null()).output().expect("the program starts")
+}
+
+/// Runs the program, which must succeed, and returns its standard output.
+pub fn ok(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ace {}: {errors}", arguments.join(" "));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// A UDP address of this machine that nobody uses now.
+pub fn free_address() -> SocketAddr {
+    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port")
+}
+
+/// A site folder with its address; gone when dropped.
+pub struct Site {
+    pub folder: tempfile::TempDir,
+    pub listen: SocketAddr,
+}
+
+impl Site {
+    /// `ace init` in a temporary folder.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let site = Self { listen: free_address(), folder };
+        ok(&["init", site.path(), "--listen", &site.listen.to_string()]);
+        site
+    }
+
+    pub fn path(&self) -> &str {
+        self.folder.path().to_str().expect("text")
+    }
+
+    /// Where a file of the test may lie.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs a verb with `--site`.
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        ok(&[arguments, &["--site", self.path()]].concat())
+    }
+
+    /// Registers, and writes the bundle beside the store.
+    pub fn add(&self, kind: &str, name: &str, more: &[&str]) -> PathBuf {
+        let bundle = self.ok(&[&[kind, "add", name], more].concat());
+        let path = self.file(&format!("{name}.json"));
+        std::fs::write(&path, bundle).expect("written");
+        path
+    }
+
+    /// Starts `ace serve` and waits until it listens.
+    pub fn serve(&self) -> Server {
+        Server::start(&["serve", "--site", self.path()])
+    }
+}
+
+/// A server in a process of its own, killed when dropped.
+pub struct Server(Child);
+
+impl Server {
+    /// Starts the program and waits for its first line on standard error, written once it listens.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut child = ace()
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let first = lines.next().expect("a line").expect("text");
+        assert!(first.contains("on coap://"), "ace {}: {first}", arguments.join(" "));
+        // The pipe must not fill up.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self(child)
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.0.kill().expect("killed");
+        self.0.wait().expect("ended");
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The path as text.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("text")
+}

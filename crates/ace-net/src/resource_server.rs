@@ -1,0 +1,87 @@
+//! A resource server on a tokio socket.
+
+use std::{future::Future, io, net::SocketAddr};
+
+use ace_coap::Slot;
+use ace_oscore::storage::Storage;
+use ace_rs::{Config, Error, Event, EventKind, Outcome, ResourceServer, Resources};
+use tokio::net::UdpSocket;
+use tracing::{debug, info, warn};
+
+use crate::{
+    host::{Clock, randomness, wall_clock},
+    udp,
+};
+
+/// The engine with room for a host: 64 tokens, 32 waiting for their first request, 64 observations, bodies of up to
+/// 4 KiB.
+pub type HostResourceServer<'c, R, S> =
+    ResourceServer<'c, SocketAddr, R, S, Vec<Slot<SocketAddr>>, 64, 32, 64, 256, 8, 4096>;
+
+/// Exchanges and kept answers at a time.
+const SLOTS: usize = 1024;
+
+/// Makes the engine.
+///
+/// # Errors
+/// What is wrong with the configuration, the resources or the storage.
+pub fn resource_server<'c, R: Resources, S: Storage>(
+    config: Config<'c>,
+    resources: R,
+    storage: S,
+) -> Result<Box<HostResourceServer<'c, R, S>>, Error> {
+    let slots = std::iter::repeat_with(Slot::new).take(SLOTS).collect();
+    ResourceServer::new(config, resources, storage, slots, &mut randomness()).map(Box::new)
+}
+
+/// Serves until `shutdown` is ready. With `trusted_clock` the system's time decides about `exp`; without it the server
+/// acts as a device that does not know the time.
+///
+/// # Errors
+/// Those of the socket that do not concern a single peer.
+pub async fn serve_resources<R: Resources, S: Storage>(
+    socket: &UdpSocket,
+    server: &mut HostResourceServer<'_, R, S>,
+    trusted_clock: bool,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let clock = Clock::start();
+    let wall = || if trusted_clock { wall_clock() } else { None };
+    let mut rng = randomness();
+    let mut buffer = vec![0; udp::MAX_DATAGRAM];
+    tokio::pin!(shutdown);
+    loop {
+        while let Some(transmit) = server.poll_transmit(clock.now()) {
+            udp::send(socket, transmit.peer, transmit.datagram).await;
+        }
+        while let Some(event) = server.poll_event() {
+            log(&event);
+        }
+        tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            received = udp::receive(socket, &mut buffer) => {
+                let (datagram, peer) = received?;
+                server.handle(clock.now(), wall(), peer, datagram, &mut rng);
+            }
+            () = udp::sleep_until(&clock, server.poll_timeout()) => {
+                server.handle_timeout(clock.now(), wall());
+            }
+        }
+    }
+}
+
+/// One line for each decision. Nothing in an event is secret.
+fn log(event: &Event<SocketAddr>) {
+    let peer = event.peer.map(|peer| peer.to_string()).unwrap_or_default();
+    match &event.kind {
+        EventKind::Request { method, path, answer, outcome } => match outcome {
+            Outcome::Handled | Outcome::Block | Outcome::Challenged => {
+                debug!(peer, %method, %path, %answer, ?outcome, "request");
+            }
+            _ => info!(peer, %method, %path, %answer, ?outcome, "request refused"),
+        },
+        EventKind::Dropped(outcome) => debug!(peer, ?outcome, "message dropped"),
+        EventKind::TokenRefused(reason) => warn!(peer, %reason, "token refused"),
+        kind => info!(peer, ?kind, "token"),
+    }
+}

@@ -1,0 +1,147 @@
+//! A CoAP server on a tokio socket: requests of many peers answered side by side.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
+
+use ace_as::{Answer, AuthorizationServer};
+use ace_coap::{Endpoint, Exchange, Incoming, Instant, OutMessage, Slot, Transmission};
+use ace_wire::coap::{CoapError, Code, Message};
+use coap_lite::Packet;
+use tokio::{net::UdpSocket, sync::mpsc};
+use tracing::{debug, error, warn};
+
+use crate::{
+    host::{Clock, randomness, wall_clock},
+    udp,
+};
+
+/// What answers requests.
+pub trait Service: Send + Sync + 'static {
+    /// Answers one request, or leaves it without answer (`None`): then nothing is remembered of it.
+    ///
+    /// A repeated request never comes here twice (RFC 7252, 4.5).
+    fn call(&self, request: Request) -> impl Future<Output = Option<Answer>> + Send;
+}
+
+/// A request as it came.
+#[derive(Debug)]
+pub struct Request {
+    /// Where it came from. Nothing has proved that address yet.
+    pub peer: SocketAddr,
+    /// When it came, by the server's clock.
+    pub received: Instant,
+    datagram: Vec<u8>,
+}
+
+impl Request {
+    /// The message, borrowed.
+    pub fn message(&self) -> Result<Message<'_>, CoapError> {
+        Message::parse(&self.datagram)
+    }
+
+    /// The message as `coap-lite` knows it, for handlers written against that crate. It passed the strict parser
+    /// before, so what `coap-lite` is lenient about cannot occur.
+    pub fn packet(&self) -> Option<Packet> {
+        Packet::from_bytes(&self.datagram).ok()
+    }
+
+    /// Bytes of the datagram, the measure for how much may be answered to an unverified peer (RFC 9175, 2.4).
+    pub fn size(&self) -> usize {
+        self.datagram.len()
+    }
+}
+
+/// What a handler written against `coap-lite` answers: code, options and payload; the endpoint sets type, Message ID
+/// and token.
+#[must_use]
+pub fn answer_of_packet(packet: Packet) -> Answer {
+    let code = Code(u8::from(packet.header.code));
+    let options = packet
+        .options()
+        .flat_map(|(number, values)| values.iter().map(|value| (*number, value.clone())))
+        .collect();
+    Answer { code, options, payload: packet.payload.into() }
+}
+
+impl Service for AuthorizationServer {
+    async fn call(&self, request: Request) -> Option<Answer> {
+        let Some(now_unix) = wall_clock() else {
+            error!("the system's clock stands before 1970: no token can be issued");
+            return None;
+        };
+        let message = request.message().ok()?;
+        self.handle(request.received, now_unix, request.peer, &message, request.size()).await
+    }
+}
+
+/// Limits of [`serve`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Exchanges and kept answers at a time, about 1.3 KiB each.
+    pub slots: usize,
+}
+
+impl Default for Limits {
+    /// 4096 slots, about 5 MiB.
+    fn default() -> Self {
+        Self { slots: 4096 }
+    }
+}
+
+/// Serves until `shutdown` is ready; requests under way are then dropped.
+///
+/// # Errors
+/// Those of the socket that do not concern a single peer.
+pub async fn serve<S: Service>(
+    socket: UdpSocket,
+    service: Arc<S>,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let clock = Clock::start();
+    let slots: Vec<Slot<SocketAddr>> = std::iter::repeat_with(Slot::new).take(limits.slots).collect();
+    let mut endpoint = Endpoint::new(slots, Transmission::default(), &mut randomness());
+    // Bounded by the slots: each waiting exchange sends one answer.
+    let (answers, mut answered) = mpsc::channel::<(Exchange, Option<Answer>)>(limits.slots.max(1));
+    let mut buffer = vec![0; udp::MAX_DATAGRAM];
+    tokio::pin!(shutdown);
+    loop {
+        while let Some(transmit) = endpoint.poll_transmit(clock.now()) {
+            udp::send(&socket, transmit.peer, transmit.datagram).await;
+        }
+        // Observers are kept by the services that have them.
+        while endpoint.poll_event().is_some() {}
+        tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            received = udp::receive(&socket, &mut buffer) => {
+                let (datagram, peer) = received?;
+                match endpoint.handle(clock.now(), peer, datagram) {
+                    Incoming::Request { exchange, .. } => {
+                        let request = Request { peer, received: clock.now(), datagram: datagram.to_vec() };
+                        let (service, answers) = (Arc::clone(&service), answers.clone());
+                        tokio::spawn(async move {
+                            let answer = service.call(request).await;
+                            // The server has stopped if nobody receives.
+                            let _ = answers.send((exchange, answer)).await;
+                        });
+                    }
+                    Incoming::Response { .. } => {}
+                    Incoming::Nothing(reason) => debug!(%peer, ?reason, "datagram dropped"),
+                }
+            }
+            Some((exchange, answer)) = answered.recv() => {
+                let result = match answer.as_ref().map(Answer::as_message) {
+                    None => endpoint.ignore(exchange),
+                    Some(Ok(message)) => endpoint.respond(clock.now(), exchange, &message),
+                    Some(Err(error)) => {
+                        warn!(?error, "an answer that is no CoAP message");
+                        endpoint.respond(clock.now(), exchange, &OutMessage::new(Code::INTERNAL_SERVER_ERROR))
+                    }
+                };
+                if let Err(error) = result {
+                    debug!(?error, "answer not sent");
+                }
+            }
+            () = udp::sleep_until(&clock, endpoint.poll_timeout()) => endpoint.handle_timeout(clock.now()),
+        }
+    }
+}
