@@ -1,4 +1,63 @@
-//! A CoAP endpoint without IO.
+//! A CoAP endpoint without IO, for devices and hosts.
+//!
+//! **What it does.** [`Endpoint`] is client and server at once over datagrams that the caller carries: CON and NON,
+//! retransmission with back-off, duplicates answered with the stored answer and never handed out twice, piggybacked
+//! and separate responses, Observe, Resets, ping. [`block`] transfers bodies that outgrow a datagram, inside of OSCORE
+//! or outside. [`echo`] proves that a peer is where it says and that its request is fresh, and limits what an
+//! unverified peer is sent.
+//!
+//! **What it does not.** No sockets, no clock, no randomness of its own, no resources or paths (a request is handed
+//! out as it is; unknown critical options are the caller's to refuse, see
+//! [`Options::unrecognized_critical`](ace_wire::coap::Options::unrecognized_critical)), no security (OSCORE and DTLS
+//! stand above and below), no proxy, no cache, no requests to multicast addresses. It does not limit how many requests
+//! are under way to one peer (NSTART), nor does it keep the list of observers: the application knows which resource
+//! changed.
+//!
+//! **Covered.** RFC 7252, sections 4, 5.2, 5.3 and 8; RFC 7641, sections 3 and 4; RFC 7959, section 2; RFC 9175,
+//! sections 2 and 3.
+//!
+//! ```
+//! use ace_coap::{Code, Endpoint, Incoming, Instant, OutMessage, Reliability, Slot, Transmission};
+//! # use ace_testkit::SeededRandom;
+//! # let mut rng = SeededRandom::new(1);
+//! // Four slots each, on the stack. Addresses are whatever tells peers apart.
+//! type Device = Endpoint<u8, [Slot<u8>; 4]>;
+//! let slots = || [const { Slot::new() }; 4];
+//! let mut client = Device::new(slots(), Transmission::DEFAULT, &mut rng);
+//! let mut server = Device::new(slots(), Transmission::DEFAULT, &mut rng);
+//!
+//! let mut get = OutMessage::new(Code::GET);
+//! get.options.push_path("/temp").unwrap();
+//! let now = Instant(0);
+//! let asked = client.request(now, 2, Reliability::Confirmable, &get, &mut rng)?;
+//!
+//! let sent = client.poll_transmit(now).unwrap();
+//! let Incoming::Request { exchange, message } = server.handle(now, 1, sent.datagram) else { panic!() };
+//! assert!(message.options.path_is("/temp"));
+//! server.respond(now, exchange, &OutMessage::new(Code::CONTENT).with_payload(b"22.5"))?;
+//!
+//! let sent = server.poll_transmit(now).unwrap();
+//! let Incoming::Response { request, message } = client.handle(now, 2, sent.datagram) else { panic!() };
+//! assert_eq!((request, message.payload), (asked, &b"22.5"[..]));
+//! # Ok::<(), ace_coap::Error>(())
+//! ```
+//!
+//! **Features.** None.
+//!
+//! **Memory.** The caller's, and no heap: per [`Slot`] its `MTU` and 152 to 176 bytes, per body under way its size and
+//! 40 ([`block::Assembly`]) or 120 bytes ([`block::Body`]); an [`Endpoint`] itself takes about 300 to 600 bytes. Work
+//! per datagram does not grow with the number of slots, but for timers, with its logarithm. A full table forgets the
+//! oldest of what is only kept for duplicates: stored answers, ended requests. It never forgets an exchange under way:
+//! then a CON request is answered with 5.03 and a NON request is dropped, already when three quarters of the slots
+//! wait for the application, so that the rest serves what the endpoint itself sends. Memory is wiped when it is freed.
+//!
+//! **Panics.** None.
+//!
+//! **Caveats.** An answer is remembered only as long as its slot is not needed: with a table too small for its load, or
+//! under a flood, a late duplicate is a new request again. An evicted [`Event`] is lost; fetch them after every call.
+//! A message is a duplicate by address, Message ID and token, not by address and Message ID alone (RFC 7252, 4.5):
+//! peers that start again with the same numbers get new answers. A server that notifies by NON has to send a CON every
+//! 24 hours (RFC 7641, 4.5).
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -28,6 +87,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod time;
+mod transmit;
 
 pub use ace_crypto::CryptoRng;
 pub use ace_wire::coap::{Block, CoapError, Code, Message, OptionList, Token, Type, option};

@@ -11,7 +11,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 
 /// Room for one message and its state; the caller provides as many as the endpoint may use.
 ///
-/// `P` is the peer's address, `MTU` the longest message in bytes. About 150 bytes more than `MTU`.
+/// `P` is the peer's address, `MTU` the longest message in bytes. 152 to 176 bytes more than `MTU`, by the size of `P`.
 #[derive(Clone)]
 pub struct Slot<P, const MTU: usize = 1152> {
     pub(crate) links: Links,

@@ -337,5 +337,5 @@ fn events_wait_until_they_are_fetched() {
 
 #[test]
 fn slot_is_little_more_than_its_message() {
-    assert!(size_of::<Slot<core::net::SocketAddr, 1152>>() <= 1152 + 256);
+    assert!(size_of::<Slot<core::net::SocketAddr, 1152>>() <= 1152 + 176);
 }

@@ -91,6 +91,15 @@ fn rfc7959_2_5_blocks_in_order_make_a_body() {
     );
     // The operation is over.
     assert_eq!(receive(&mut r, T0, b"p", &message), INCOMPLETE);
+    let first = with(post(&body[..16]), option::BLOCK1, block(0, true, 0));
+    receive(&mut r, T0, b"p", &first);
+    let last = with(post(&body[16..32]), option::BLOCK1, block(1, false, 0));
+    assert!(matches!(
+        receive(&mut r, T0, b"p", &last),
+        Outcome::Whole(..)
+    ));
+    let more = with(post(&body[32..48]), option::BLOCK1, block(2, false, 0));
+    assert_eq!(receive(&mut r, T0, b"p", &more), INCOMPLETE);
 }
 
 #[test]
@@ -168,7 +177,7 @@ fn rfc7959_2_9_2_block_out_of_order_is_refused_and_changes_nothing() {
     let first = with(post(&[1; 16]), option::BLOCK1, block(0, true, 0));
     receive(&mut r, T0, b"p", &first);
     for (number, more) in [(2, true), (2, false), (5, false), (61, true)] {
-        let jump = with(post(&[9; 16]), option::BLOCK1, block(number, more, 0));
+        let jump = with(post(&[0; 16]), option::BLOCK1, block(number, more, 0));
         assert_eq!(receive(&mut r, T0, b"p", &jump), INCOMPLETE);
     }
     // Nor does one from another peer.
@@ -194,6 +203,8 @@ fn block_sent_again_is_taken_again_only_if_it_is_the_same() {
     assert_eq!(receive(&mut r, T0, b"p", &same), Outcome::Continue(again));
     let other = with(post(&[1; 16]), option::BLOCK1, again);
     assert_eq!(receive(&mut r, T0, b"p", &other), INCOMPLETE);
+    let now_last = with(post(&[0; 16]), option::BLOCK1, block(2, false, 0));
+    assert_eq!(receive(&mut r, T0, b"p", &now_last), INCOMPLETE);
     let last = with(post(&[1; 3]), option::BLOCK1, block(3, false, 0));
     let body = [&[0; 48][..], &[1; 3]].concat();
     assert_eq!(
@@ -912,6 +923,16 @@ fn rfc7959_2_4_changed_representation_is_fetched_anew_or_refused() {
         assert_eq!(on(&mut transfer, &part(0, Some(b"1"))), AGAIN);
         let changed = on(&mut transfer, &part(1, other));
         assert_eq!(changed, Err(BlockError::EtagChanged));
+
+        // The second attempt is of the new representation.
+        let mut transfer = Transfer::new(&get(), 0).unwrap();
+        assert_eq!(on(&mut transfer, &part(0, Some(b"1"))), AGAIN);
+        assert_eq!(on(&mut transfer, &part(1, other)), AGAIN);
+        for n in 0..3 {
+            assert_eq!(on(&mut transfer, &part(n, other)), AGAIN);
+            let wanted = next_block(&transfer, option::BLOCK2);
+            assert_eq!(wanted, Some(block(n + 1, false, 0)));
+        }
     }
 }
 

@@ -130,6 +130,20 @@ fn rfc9175_2_4_separate_answer_to_an_unverified_peer_is_not_retransmitted() {
 }
 
 #[test]
+fn answer_that_waits_to_leave_is_not_lost_to_a_duplicate() {
+    let mut server = endpoint(4);
+    let request = datagram(Type::Confirmable, Code::GET, 1, b"t", b"");
+    let exchange = request_of(server.handle(T0, PEER, &request));
+    server.defer(exchange).unwrap();
+    drain(&mut server, T0);
+    server
+        .respond_as(T0, exchange, NON, &content(b"a"))
+        .unwrap();
+    dropped(server.handle(T0, PEER, &request));
+    assert_eq!(parse(&one(&mut server, T0)).payload, b"a");
+}
+
+#[test]
 fn rfc7252_5_2_3_non_is_answered_with_a_non() {
     let mut server = endpoint(4);
     let request = datagram(Type::NonConfirmable, Code::GET, 1, b"t", b"");

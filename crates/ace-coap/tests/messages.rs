@@ -60,17 +60,19 @@ fn rfc7252_4_2_first_timeouts_are_spread() {
 
 #[test]
 fn rfc7252_4_2_late_timer_keeps_the_minimum_spacing_and_the_envelope() {
-    let mut client = endpoint(4);
-    let id = client.request(T0, PEER, CON, &get(), &mut rng()).unwrap();
-    drain(&mut client, T0);
-    // Asleep for 20 s: one retransmission, the next not before ACK_TIMEOUT.
-    client.handle_timeout(after(T0, 20_000));
-    assert_eq!(drain(&mut client, after(T0, 20_000)).len(), 1);
-    assert!(client.poll_timeout().unwrap() >= after(T0, 22_000));
-    // Asleep beyond MAX_TRANSMIT_SPAN: nothing more is sent.
-    client.handle_timeout(after(T0, 45_001));
-    assert!(drain(&mut client, after(T0, 45_001)).is_empty());
-    assert_eq!(events(&mut client), [Event::TimedOut(id)]);
+    for seed in 0..50 {
+        let mut client = endpoint_with(4, seed, Transmission::DEFAULT);
+        let id = client.request(T0, PEER, CON, &get(), &mut rng()).unwrap();
+        drain(&mut client, T0);
+        // Asleep for 20 s: one retransmission, the next not before ACK_TIMEOUT.
+        client.handle_timeout(after(T0, 20_000));
+        assert_eq!(drain(&mut client, after(T0, 20_000)).len(), 1);
+        assert_eq!(client.poll_timeout(), Some(after(T0, 22_000)));
+        // Asleep beyond MAX_TRANSMIT_SPAN: nothing more is sent.
+        client.handle_timeout(after(T0, 45_001));
+        assert!(drain(&mut client, after(T0, 45_001)).is_empty());
+        assert_eq!(events(&mut client), [Event::TimedOut(id)]);
+    }
 }
 
 #[test]
@@ -90,6 +92,19 @@ fn rfc7252_4_8_1_parameters_are_honoured() {
         .collect();
     assert_eq!(times, [5_000, 15_000]);
     assert_eq!(events(&mut client).len(), 1);
+
+    // However long the span, MAX_RETRANSMIT is the limit.
+    let transmission = Transmission {
+        ack_random_percent: 1_000,
+        ..Transmission::DEFAULT
+    };
+    for seed in 0..20 {
+        let mut client = endpoint_with(4, seed, transmission);
+        client.request(T0, PEER, CON, &get(), &mut rng()).unwrap();
+        drain(&mut client, T0);
+        let sent = run_timers(&mut client, after(T0, 1_000_000));
+        assert_eq!(sent.len(), 4);
+    }
 }
 
 #[test]

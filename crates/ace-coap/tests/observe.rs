@@ -334,3 +334,40 @@ fn notifications_to_different_observers_do_not_meet() {
         Dropped::Unexpected
     );
 }
+
+#[test]
+fn rfc7641_4_5_2_notification_replaced_before_it_left_is_sent_once() {
+    let mut server = endpoint(8);
+    let t = token(b"obs");
+    for n in 1..4u32 {
+        server
+            .notify(T0, PEER, t, CON, &notification(n, b"v"))
+            .unwrap();
+    }
+    let sent = one(&mut server, T0);
+    assert_eq!(parse(&sent).options.uint(option::OBSERVE), Ok(Some(3)));
+    server.handle(T0, PEER, &empty(Type::Acknowledgement, parse(&sent).id));
+    assert!(run_timers(&mut server, after(T0, 400_000)).is_empty());
+    assert!(drain(&mut server, T0).is_empty());
+}
+
+#[test]
+fn rfc7252_4_2_response_stops_a_retransmission_that_is_due() {
+    for observe in [false, true] {
+        let mut client = endpoint(4);
+        let request = if observe { observing(0) } else { get() };
+        client.request(T0, PEER, CON, &request, &mut rng()).unwrap();
+        let request = one(&mut client, T0);
+        let (mid, t) = (parse(&request).id, parse(&request).token);
+        let now = client.poll_timeout().unwrap();
+        client.handle_timeout(now);
+        let first = datagram_with(
+            Type::Acknowledgement,
+            mid,
+            t.as_bytes(),
+            &notification(10, b"first"),
+        );
+        response_of(client.handle(now, PEER, &first));
+        assert!(drain(&mut client, now).is_empty());
+    }
+}
