@@ -1082,3 +1082,23 @@ fn rfc7959_2_2_more_blocks_than_numbers_are_refused() {
         Some(BlockError::TooManyOptions)
     );
 }
+
+#[test]
+fn rfc7959_2_2_exponent_above_six_counts_as_six() {
+    let body = vec![1; MAX];
+    let first = with(post(&body[..16]), option::BLOCK1, block(0, true, 0));
+    let outcome = receive(&mut receiver(1, 255), T0, b"p", &first);
+    assert_eq!(outcome, Outcome::Continue(block(0, true, 0)));
+    let reply = answer(&mut sender(1, 255), &get(), &content(&body));
+    assert!(!parse(&reply).options.contains(option::BLOCK2));
+    let transfer = Transfer::new(&post(&[1; 1025]), 255).unwrap();
+    assert_eq!(
+        next_block(&transfer, option::BLOCK1),
+        Some(block(0, true, 6))
+    );
+    let transfer = Transfer::new(&get(), 6).unwrap().with_response_blocks(255);
+    assert_eq!(
+        next_block(&transfer, option::BLOCK2),
+        Some(block(0, false, 6))
+    );
+}

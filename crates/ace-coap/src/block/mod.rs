@@ -139,6 +139,11 @@ fn claim<'s, T: Keyed>(slots: &'s mut [T], key: &OperationKey) -> Option<&'s mut
     Some(slot)
 }
 
+/// RFC 7959, 2.2: blocks have 1024 bytes at most.
+const fn at_most_6(szx: u8) -> u8 {
+    if szx > 6 { 6 } else { szx }
+}
+
 /// RFC 7959, 2.4 and 2.5: state may go after EXCHANGE_LIFETIME without use.
 const LIFETIME: core::time::Duration = crate::Transmission::DEFAULT.exchange_lifetime();
 

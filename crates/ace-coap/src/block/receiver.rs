@@ -87,9 +87,12 @@ impl<S, const MAX: usize> BlockReceiver<S, MAX>
 where
     S: AsMut<[Assembly<MAX>]>,
 {
-    /// `szx`, 0 to 6, is the exponent of the largest block this server wants: `16 << szx` bytes.
+    /// `szx`, 0 to 6 (more counts as 6), is the exponent of the largest block this server wants: `16 << szx` bytes.
     pub const fn new(slots: S, szx: u8) -> Self {
-        Self { slots, szx }
+        Self {
+            slots,
+            szx: super::at_most_6(szx),
+        }
     }
 
     /// Takes a request. One without Block1 is whole as it is.

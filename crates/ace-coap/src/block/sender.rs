@@ -39,11 +39,11 @@ impl<S, const MAX: usize> BlockSender<S, MAX>
 where
     S: AsMut<[Body<MAX>]>,
 {
-    /// `szx`, 0 to 6, is the exponent of the largest block this server sends: `16 << szx` bytes.
+    /// `szx`, 0 to 6 (more counts as 6), is the exponent of the largest block this server sends: `16 << szx` bytes.
     pub const fn new(slots: S, szx: u8) -> Self {
         Self {
             slots,
-            szx,
+            szx: super::at_most_6(szx),
             etag: [0; ETAG],
         }
     }

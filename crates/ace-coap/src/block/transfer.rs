@@ -69,7 +69,7 @@ impl<'a> Transfer<'a> {
         if request.options.len() + 4 > crate::MAX_OPTIONS {
             return Err(BlockError::TooManyOptions);
         }
-        let szx = szx.min(6);
+        let szx = super::at_most_6(szx);
         if request.payload.len() >> (szx + 4) > Block::MAX_NUMBER as usize {
             return Err(BlockError::TooLarge);
         }
@@ -95,10 +95,10 @@ impl<'a> Transfer<'a> {
         Ok(self)
     }
 
-    /// Asks for response blocks of at most `16 << szx` bytes from the first message on (RFC 7959, 2.4).
+    /// Asks for response blocks of at most `16 << szx` bytes (`szx` above 6 counts as 6) from the first message on (RFC 7959, 2.4).
     #[must_use]
     pub const fn with_response_blocks(mut self, szx: u8) -> Self {
-        self.wanted = Some(if szx > 6 { 6 } else { szx });
+        self.wanted = Some(super::at_most_6(szx));
         self
     }
 
