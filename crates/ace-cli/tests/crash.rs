@@ -17,11 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ace_as::{
-    Store,
-    registry::{ClientBundle, RsBundle},
-};
-use ace_crypto::{Aead, CryptoRng, Hkdf};
+use ace_as::{ClientBundle, RsBundle, Store};
+use ace_crypto::{Aead, Hkdf};
 use ace_oscore::{OscoreOption, Parameters, SecurityContext};
 use ace_token::{TokenKey, TrustedKey};
 use ace_wire::{
@@ -61,7 +58,9 @@ fn load(bundle: &ClientBundle, server: SocketAddr, stop: &AtomicBool) -> Capture
     .expect("a context");
     context.reserve_up_to(1 << 39);
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.set_read_timeout(Some(Duration::from_millis(20))).expect("set");
+    socket
+        .set_read_timeout(Some(Duration::from_millis(20)))
+        .expect("set");
     let mut capture = Capture::default();
     let mut echo: Option<Vec<u8>> = None;
     let mut buffer = [0; 2048];
@@ -75,14 +74,20 @@ fn load(bundle: &ClientBundle, server: SocketAddr, stop: &AtomicBool) -> Capture
             capture.sent.push(datagram.clone());
             // A server that is down is what this test is about.
             let _ = socket.send_to(&datagram, server);
-            let Ok((length, _)) = socket.recv_from(&mut buffer) else { continue };
+            let Ok((length, _)) = socket.recv_from(&mut buffer) else {
+                continue;
+            };
             capture.received.push(buffer[..length].to_vec());
             let message = Message::parse(&buffer[..length]).expect("a message");
-            if message.token.as_bytes() != id.to_be_bytes() || !message.options.contains(option::OSCORE) {
+            if message.token.as_bytes() != id.to_be_bytes()
+                || !message.options.contains(option::OSCORE)
+            {
                 continue;
             }
             let mut plain = [0; 2048];
-            let answer = context.unprotect_response(&mut binding, &message, &mut plain).expect("verifies");
+            let answer = context
+                .unprotect_response(&mut binding, &message, &mut plain)
+                .expect("verifies");
             if let Some(value) = answer.options.find(option::ECHO) {
                 assert_eq!(answer.code, Code::UNAUTHORIZED);
                 echo = Some(value.to_vec());
@@ -92,13 +97,22 @@ fn load(bundle: &ClientBundle, server: SocketAddr, stop: &AtomicBool) -> Capture
             // 5.03 is an honest answer of a server whose store is busy.
             if answer.code == Code::CREATED {
                 let access = AccessInformation::parse(answer.payload).expect("Access Information");
-                capture.tokens.push((audience, access.access_token.to_vec()));
+                capture
+                    .tokens
+                    .push((audience, access.access_token.to_vec()));
                 match access.cnf {
-                    Some(Confirmation::Osc(osc)) => capture.materials.push(osc.id.expect("an id").to_vec()),
+                    Some(Confirmation::Osc(osc)) => {
+                        capture.materials.push(osc.id.expect("an id").to_vec())
+                    }
                     other => panic!("cnf is {other:?}"),
                 }
             } else {
-                assert_eq!(answer.code, Code::SERVICE_UNAVAILABLE, "{:?}", answer.payload);
+                assert_eq!(
+                    answer.code,
+                    Code::SERVICE_UNAVAILABLE,
+                    "{:?}",
+                    answer.payload
+                );
             }
             break;
         }
@@ -113,22 +127,32 @@ fn request(
     echo: Option<&[u8]>,
 ) -> (Vec<u8>, ace_oscore::RequestBinding) {
     let mut payload = [0; 128];
-    let length = TokenRequest { audience: Some(audience), ..Default::default() }.encode(&mut payload).expect("fits");
+    let length = TokenRequest {
+        audience: Some(audience),
+        ..Default::default()
+    }
+    .encode(&mut payload)
+    .expect("fits");
     let mut options = OptionList::<4>::new();
     options.push(option::URI_PATH, "token").expect("room");
-    options.push(option::CONTENT_FORMAT, content_format::ACE_CBOR).expect("room");
+    options
+        .push(option::CONTENT_FORMAT, content_format::ACE_CBOR)
+        .expect("room");
     if let Some(echo) = echo {
         options.push(option::ECHO, echo).expect("room");
     }
     let mut plain = [0; 256];
     let token = Token::new(&id.to_be_bytes()).expect("short");
-    let mut writer = Writer::new(&mut plain, Type::Confirmable, Code::POST, id, token).expect("room");
+    let mut writer =
+        Writer::new(&mut plain, Type::Confirmable, Code::POST, id, token).expect("room");
     writer.options(&options).expect("room");
     writer.payload(&payload[..length]).expect("room");
     let length = writer.finish();
     let message = Message::parse(&plain[..length]).expect("a message");
     let mut out = vec![0; 512];
-    let (length, binding) = context.protect_request(&message, false, &mut out).expect("protected");
+    let (length, binding) = context
+        .protect_request(&message, false, &mut out)
+        .expect("protected");
     out.truncate(length);
     (out, binding)
 }
@@ -158,10 +182,11 @@ fn kill_9_loses_no_token_and_repeats_no_nonce_and_no_identifier() {
         })
         .collect();
 
-    let mut random = ace_net::randomness();
     for _ in 0..KILLS {
         let mut server = site.serve();
-        std::thread::sleep(Duration::from_micros(u64::from(random.next_u32() % 60_000)));
+        std::thread::sleep(Duration::from_micros(u64::from(
+            getrandom::u32().expect("random") % 60_000,
+        )));
         server.kill();
     }
     // Once more without a kill: everybody gets a token in the end.
@@ -171,11 +196,17 @@ fn kill_9_loses_no_token_and_repeats_no_nonce_and_no_identifier() {
         std::thread::sleep(Duration::from_millis(50));
     }
     stop.store(true, Ordering::Relaxed);
-    let captures: Vec<Capture> = loads.into_iter().map(|load| load.join().expect("no panic")).collect();
+    let captures: Vec<Capture> = loads
+        .into_iter()
+        .map(|load| load.join().expect("no panic"))
+        .collect();
     drop(server);
 
     let received: usize = captures.iter().map(|capture| capture.tokens.len()).sum();
-    assert!(received > KILLS, "only {received} tokens came through {KILLS} kills");
+    assert!(
+        received > KILLS,
+        "only {received} tokens came through {KILLS} kills"
+    );
     for capture in &captures {
         assert!(!capture.tokens.is_empty(), "a client was starved");
         no_nonce_twice(capture);
@@ -200,21 +231,29 @@ fn no_nonce_twice(capture: &Capture) {
     let mut used: HashMap<(bool, u64), Vec<u8>> = HashMap::new();
     for datagram in &capture.received {
         let message = Message::parse(datagram).expect("a message");
-        let Ok(option) = OscoreOption::of(&message) else { continue };
+        let Ok(option) = OscoreOption::of(&message) else {
+            continue;
+        };
         let nonce = match option.partial_iv {
             Some(own) => (true, own.number()),
             None => (false, partial_ivs[message.token.as_bytes()].0),
         };
         // The same nonce is allowed for the same message alone: a stored answer repeated.
         let before = used.insert(nonce, message.payload.to_vec());
-        assert!(before.is_none_or(|before| before == message.payload), "nonce {nonce:?} used twice");
+        assert!(
+            before.is_none_or(|before| before == message.payload),
+            "nonce {nonce:?} used twice"
+        );
     }
 }
 
 fn no_identifier_twice(captures: &[Capture], rs: &[RsBundle]) {
     let mut materials = HashSet::new();
     for material in captures.iter().flat_map(|capture| &capture.materials) {
-        assert!(materials.insert(material), "input material {material:02x?} issued twice");
+        assert!(
+            materials.insert(material),
+            "input material {material:02x?} issued twice"
+        );
     }
     let (mut ctis, mut nonces, mut distinct) = (HashSet::new(), HashSet::new(), HashSet::new());
     for (audience, token) in captures.iter().flat_map(|capture| &capture.tokens) {
@@ -222,7 +261,10 @@ fn no_identifier_twice(captures: &[Capture], rs: &[RsBundle]) {
         if !distinct.insert(token) {
             continue;
         }
-        let bundle = rs.iter().find(|bundle| bundle.audience == *audience).expect("registered");
+        let bundle = rs
+            .iter()
+            .find(|bundle| bundle.audience == *audience)
+            .expect("registered");
         let key = &bundle.token_keys[0];
         let keys = [TrustedKey {
             kid: Some(&key.kid.0),
@@ -232,7 +274,10 @@ fn no_identifier_twice(captures: &[Capture], rs: &[RsBundle]) {
         let mut plain = [0; 1024];
         let opened = ace_token::open(token, &keys, &mut plain).expect("opens");
         let cti = opened.claims.cti.expect("a cti").to_vec();
-        assert!(ctis.insert((*audience, cti.clone())), "cti {cti:02x?} issued twice");
+        assert!(
+            ctis.insert((*audience, cti.clone())),
+            "cti {cti:02x?} issued twice"
+        );
         let header = ace_wire::cose::Message::parse(token).expect("COSE");
         let iv = header.header().iv.expect("an IV").to_vec();
         assert!(nonces.insert((*audience, iv)), "a token nonce used twice");
@@ -243,9 +288,15 @@ fn no_identifier_twice(captures: &[Capture], rs: &[RsBundle]) {
 fn every_token_is_stored(site: &Site, captures: &[Capture]) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let store = Store::open(site.file("store.sqlite")).await.expect("the store opens");
+        let store = Store::open(site.file("store.sqlite"))
+            .await
+            .expect("the store opens");
+        assert!(!store.has_token(b"never issued").await.expect("read"));
         for (_, token) in captures.iter().flat_map(|capture| &capture.tokens) {
-            assert!(store.has_token(token).await.expect("read"), "a token was answered and not stored");
+            assert!(
+                store.has_token(token).await.expect("read"),
+                "a token was answered and not stored"
+            );
         }
     });
 }

@@ -175,6 +175,19 @@ impl Store {
             .map_err(|error| self.failed(error))
     }
 
+    /// Whether this very token was issued and has not been swept since.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn has_token(&self, token: &[u8]) -> Result<bool, StoreError> {
+        sqlx::query_scalar::<_, i64>("SELECT 1 FROM token WHERE hash = $1 LIMIT 1")
+            .bind(ace_crypto::sha256(&[token]).as_slice())
+            .fetch_optional(&self.inner.read)
+            .await
+            .map(|found| found.is_some())
+            .map_err(|error| self.failed(error))
+    }
+
     /// Whether the input material was issued to this client for this resource server and a token
     /// bound to it still lives.
     pub(crate) async fn material_lives(

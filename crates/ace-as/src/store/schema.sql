@@ -86,6 +86,7 @@ CREATE TABLE token (
     exp            BIGINT NOT NULL,
     input_material BYTEA  NOT NULL REFERENCES input_material (id)
 );
+CREATE INDEX token_hash ON token (hash);
 CREATE INDEX token_exp ON token (exp);
 CREATE INDEX token_input_material ON token (input_material);
 

@@ -11,26 +11,39 @@ use std::{
 /// The program under test.
 pub fn ace() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ace"));
-    command.env_remove("ACE_SITE").env_remove("ACE_LOG").env("NO_COLOR", "1");
+    command
+        .env_remove("ACE_SITE")
+        .env_remove("ACE_LOG")
+        .env("NO_COLOR", "1");
     command
 }
 
 /// Runs the program and returns what it said.
 pub fn run(arguments: &[&str]) -> Output {
-    ace().args(arguments).stdin(Stdio::null()).output().expect("the program starts")
+    ace()
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts")
 }
 
 /// Runs the program, which must succeed, and returns its standard output.
 pub fn ok(arguments: &[&str]) -> String {
     let output = run(arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "ace {}: {errors}", arguments.join(" "));
+    assert!(
+        output.status.success(),
+        "ace {}: {errors}",
+        arguments.join(" ")
+    );
     String::from_utf8(output.stdout).expect("text")
 }
 
 /// A UDP address of this machine that nobody uses now.
 pub fn free_address() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port")
+    UdpSocket::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("a port")
 }
 
 /// A site folder with its address; gone when dropped.
@@ -43,7 +56,10 @@ impl Site {
     /// `ace init` in a temporary folder.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let site = Self { listen: free_address(), folder };
+        let site = Self {
+            listen: free_address(),
+            folder,
+        };
         ok(&["init", site.path(), "--listen", &site.listen.to_string()]);
         site
     }
@@ -91,7 +107,11 @@ impl Server {
             .expect("the program starts");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let first = lines.next().expect("a line").expect("text");
-        assert!(first.contains("on coap://"), "ace {}: {first}", arguments.join(" "));
+        assert!(
+            first.contains("on coap://"),
+            "ace {}: {first}",
+            arguments.join(" ")
+        );
         // The pipe must not fill up.
         std::thread::spawn(move || lines.for_each(drop));
         Self(child)
