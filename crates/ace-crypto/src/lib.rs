@@ -68,7 +68,9 @@ mod signature;
 pub use aead::Aead;
 pub use hash::{Mac, hmac_sha256, sha256};
 pub use hkdf::Hkdf;
-pub use rand_core::CryptoRng;
+/// The randomness of the whole stack: a generator that cannot fail. A board implements [`TryRng`] and [`TryCryptoRng`] with the
+/// error `Infallible`, and resets rather than give weak bytes.
+pub use rand_core::{CryptoRng, TryCryptoRng, TryRng};
 pub use secret::Secret;
 #[cfg(feature = "es256")]
 pub use signature::Y;
