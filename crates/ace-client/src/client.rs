@@ -202,6 +202,7 @@ impl<
             .is_some_and(|flow| flow.goal == Goal::Request)
         {
             self.leave();
+            self.work.wipe();
             self.rest();
         }
     }
@@ -214,6 +215,7 @@ impl<
             .is_some_and(|flow| flow.goal == Goal::Refresh)
         {
             self.leave();
+            self.work.wipe();
         }
         self.drop_observation();
         self.rest();
@@ -269,6 +271,7 @@ impl<
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = match &self.flow {
             Some(flow) => flow.retry_at,
+            None if self.waiting.is_some() => self.may_begin().then_some(Instant(0)),
             None if self.queue.is_empty() => self.next_job().map(|(due, ..)| due),
             None => None,
         };
@@ -313,11 +316,17 @@ impl<
                 self.no_answer(caller, reason);
             }
         }
-        if self.flow.is_none()
+        if self.may_begin()
             && let Some(rs) = self.waiting.take()
         {
             self.begin(caller, Goal::Request, rs);
         }
+    }
+
+    /// Whether a request that waits can begin: nothing is under way, and what was told last has been
+    /// polled.
+    fn may_begin(&self) -> bool {
+        self.flow.is_none() && !self.queue.holds_payload()
     }
 
     /// Starts a flow at the stage where the table says it can.

@@ -1,15 +1,5 @@
-//! One run through the exchange of RFC 9200, section 4, towards one resource server.
-//!
-//! ```text
-//!            no token, no audience                    token and context held
-//!   begin ──────────► Hints                  begin ───────────────► Access ──► answer
-//!     │ audience        │ 4.01 with hints                            ▲  │ ▲
-//!     ▼                 ▼            token held, no context          │  │ └──────────────┐
-//!   Token ◄──────────────                    begin ──► Upload ───────┘  │ 4.01, unprotected
-//!     │ 2.01                                            ▲  │ refused    ├──► Upload, then Token
-//!     └─────────────────────────────────────────────────┘  └──► Token   │ 4.03, 4.05, protected
-//!                                                                       └──► Ask ─► Amend ─► Access
-//! ```
+//! One run through the exchange of RFC 9200, section 4, towards one resource server. The crate's
+//! first page has the picture.
 
 use ace_coap::{Instant, RequestId};
 use ace_oscore::RequestBinding;
@@ -116,6 +106,8 @@ pub(crate) struct Flow<P> {
     pub denied: Option<Code>,
     /// End of the token that is uploaded in [`Stage::Amend`].
     pub amendment: Instant,
+    /// Whether the scope of the token got in this flow was asked to cover the request.
+    pub was_asked: bool,
     /// How an upload was refused.
     pub refused: Option<Code>,
     /// Whether an observation began in this flow.
@@ -144,6 +136,7 @@ impl<P> Flow<P> {
             probed: false,
             denied: None,
             amendment: now,
+            was_asked: false,
             refused: None,
             registered: false,
         }

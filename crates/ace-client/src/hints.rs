@@ -32,8 +32,18 @@ pub(crate) struct Hints {
 }
 
 impl Hints {
-    /// Keeps audience, scope and client-nonce; what does not fit gives `None` and changes nothing.
+    /// Keeps audience, scope and client-nonce, the scope only if there is room for it: it is a
+    /// suggestion. What still does not fit gives `None` and changes nothing.
     pub(crate) fn keep(&mut self, hints: &AsRequestCreationHints<'_>) -> Option<()> {
+        let without_scope = AsRequestCreationHints {
+            scope: None,
+            ..*hints
+        };
+        self.keep_all(hints)
+            .or_else(|| self.keep_all(&without_scope))
+    }
+
+    fn keep_all(&mut self, hints: &AsRequestCreationHints<'_>) -> Option<()> {
         let mut encoded = [0; MAX_HINTS];
         let advice = AsRequestCreationHints {
             r#as: None,

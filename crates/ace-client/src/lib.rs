@@ -1,4 +1,113 @@
-//! The client of ACE-OAuth.
+//! The client of ACE-OAuth on a device: gets tokens, takes them to resource servers, and makes protected requests.
+//!
+//! **What it does.** [`Client`] is a state machine without IO and without clock. For each request of the application it
+//! finds the way: the resource server's hints, the token from the authorization server, the upload to `/authz-info`, the
+//! request under OSCORE. It holds tokens for several resource servers, renews them before they end, uploads them again
+//! when a resource server forgot them, asks for more rights when some are missing, keeps one observation alive through
+//! all of that, and goes on after a reboot.
+//!
+//! **What it does not.** Profile `coap_oscore` only. One authorization server, spoken to over OSCORE; one request of the
+//! application and one observation at a time; no grant but client credentials; no introspection. No sockets: see
+//! `ace-net`.
+//!
+//! **Covered.** RFC 9200, 5.1 to 5.3, 5.8, 5.10.1 to 5.10.4; RFC 9203, 3, 4 and 6; RFC 9237 for scopes; RFC 9175, 2.3
+//! and 3; RFC 8613, B.1.1; RFC 7959 and RFC 7641 at the client.
+//!
+//! ```text
+//!            no token, no audience                    token and context held
+//!   request ────────► Hints                 request ───────────────► Access ──► answer
+//!     │ audience        │ 4.01 with hints                            ▲  │ ▲
+//!     ▼                 ▼            token held, no context          │  │ └──────────────┐
+//!   Token ◄──────────────                  request ──► Upload ───────┘  │ 4.01, unprotected
+//!     │ 2.01                                            ▲  │ refused    ├──► Upload, then Token
+//!     └─────────────────────────────────────────────────┘  └──► Token   │ 4.03, 4.05, protected
+//!                                                                       └──► Update ──► Access
+//! ```
+//!
+//! ```
+//! use ace_client::{Client, Config, Event, Instant, Phase, Request};
+//! use ace_crypto::{Aead, Hkdf};
+//! use ace_oscore::{Parameters, storage::{Key, Storage}};
+//! # use ace_testkit::SeededRandom as BoardRandom;
+//!
+//! /// Where sequence numbers and tokens outlive a reboot.
+//! #[derive(Default)]
+//! struct Flash(std::collections::BTreeMap<u32, Vec<u8>>);
+//! impl Storage for Flash {
+//!     type Error = ();
+//!     fn load(&mut self, key: Key, out: &mut [u8]) -> Result<Option<usize>, ()> {
+//!         let Some(record) = self.0.get(&key.0) else { return Ok(None) };
+//!         out.get_mut(..record.len()).ok_or(())?.copy_from_slice(record);
+//!         Ok(Some(record.len()))
+//!     }
+//!     fn save(&mut self, key: Key, value: &[u8]) -> Result<(), ()> {
+//!         self.0.insert(key.0, value.to_vec());
+//!         Ok(())
+//!     }
+//! }
+//!
+//! // Peers are whatever names them to the caller's network: here IPv4 addresses with ports.
+//! let (authorization_server, thermometer) = (([192, 0, 2, 1], 5683), ([192, 0, 2, 7], 5683));
+//! let context = Parameters {
+//!     master_secret: &[0x11; 16],
+//!     master_salt: &[],
+//!     sender_id: b"c1",
+//!     recipient_id: b"as",
+//!     id_context: None,
+//!     aead: Aead::AesCcm16_64_128,
+//!     hkdf: Hkdf::Sha256,
+//! };
+//! let config = Config::new(authorization_server, "coap://as.example.com/token", context);
+//! let mut rng = BoardRandom::new(1);
+//! let mut client: Client<_, _> = Client::new(config, Flash::default(), &mut rng).unwrap();
+//!
+//! let (now, wall) = (Instant(0), Some(1_700_000_000));
+//! client.request(now, wall, thermometer, Request::get("/temp"), &mut rng).unwrap();
+//!
+//! // After each call: send what there is to send, look at the events, set the timer.
+//! let transmit = client.poll_transmit(now).unwrap();
+//! assert_eq!(transmit.peer, thermometer);
+//! assert_eq!(client.poll_event(), Some(Event::Phase(Phase::Hints)));
+//! assert!(client.poll_timeout().is_some());
+//! // … and what comes in: client.handle(now, wall, peer, datagram, &mut rng), and
+//! // client.handle_timeout(now, wall, &mut rng) when the time has come.
+//! ```
+//!
+//! **Decisions.** Where the RFCs leave a choice:
+//!
+//! - The unprotected request that fetches the hints is a GET without payload on the path of the application's request,
+//!   whatever its method: it must neither do nor tell anything. If it is answered and the application asked for a GET,
+//!   that is the answer, marked unprotected; other methods then need [`Request::audience`], which skips this step.
+//! - Whatever is not protected is advice. Unprotected 4.00 and 4.01 to a protected request make the client upload its
+//!   token again for a new context *beside* the one it has; the old context goes when a response verifies under the
+//!   new one, when its token ends, or after [`Config::unauthorized_limit`] of them.
+//! - GET, PUT, DELETE and FETCH are tried again. POST, PATCH and iPATCH are sent once; if no verified answer comes they
+//!   end with [`Reason::UnknownOutcome`], and the next request makes sure of the context first.
+//! - Renewal asks for a new token with a new key. An update of rights keeps the key; its token is not kept, the one
+//!   that brought the key is, since only that one can be uploaded again.
+//! - A token's lifetime counts from when it was asked for. After a reboot it is used if the wall clock was known when
+//!   it came and is known now, and if it has an audience, by which it is found: addresses are not stored.
+//! - A full table gives up the token that ends first, one under observation last.
+//! - The `kid` of hints is not used: the client knows by itself which key it has.
+//!
+//! **Features.** None of its own. Algorithms are those built into `ace-crypto`.
+//!
+//! **Memory.** All of it in [`Client`], sized by its parameters; no heap. In bytes:
+//!
+//! | `Client<P, S, TOKENS, GRANT, BODY, SLOTS, MTU>` | 32-bit | 64-bit |
+//! |---|---|---|
+//! | the default: 2, 640, 1024, 3, 1152 | 9,800 | 10,100 |
+//! | 1, 256, 320, 2, 384 | 4,100 | 4,300 |
+//!
+//! That is `TOKENS * (GRANT + 470)`, `2 * BODY`, `SLOTS * (MTU + 150)` and about 2,000 more. The stack needs about
+//! three times `MTU` and 2 KiB.
+//!
+//! **Panics.** None. `new` refuses impossible sizes at compile time.
+//!
+//! **Caveats.** The storage holds keys: it must be as safe as the device. [`Config::as_context`] must be the client's own:
+//! two clients with the same context and separate storages would use one nonce twice. Response bodies are put together
+//! inside OSCORE; outer block-wise transfer of OSCORE messages, as proxies may do, and Echo outside of OSCORE on protected
+//! exchanges are not understood.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -8,12 +8,12 @@ use ace_oscore::storage::Storage;
 use ace_wire::coap::{Code, Message, option};
 use zeroize::Zeroizing;
 
-use crate::{Direction, Phase, Request};
 use crate::client::{Caller, Client};
 use crate::flow::{InFlight, Protection};
 use crate::queue::{Answer, Queued};
 use crate::request::Stored;
 use crate::table::Which;
+use crate::{Direction, Phase, Request};
 
 /// Longest observed request: path, query, audience and scope together, in bytes.
 pub const MAX_OBSERVED: usize = 192;

@@ -68,7 +68,7 @@ impl Queued {
     }
 
     /// Whether its payload lies in the work buffer.
-    const fn has_payload(&self) -> bool {
+    pub(crate) const fn has_payload(&self) -> bool {
         matches!(
             self,
             Self::Response(_) | Self::Notification(_) | Self::RefusedByAs(_) | Self::UntrustedAs

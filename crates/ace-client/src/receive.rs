@@ -453,6 +453,10 @@ impl<
         let Some(flow) = &self.flow else { return };
         let (goal, step, registered) = (flow.goal, flow.stage.step(), flow.registered);
         self.leave();
+        if !outcome.has_payload() || goal == Goal::Renewal {
+            // It may hold a key.
+            self.work.wipe();
+        }
         let reason = outcome.reason();
         match goal {
             Goal::Request => {

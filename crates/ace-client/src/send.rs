@@ -110,36 +110,32 @@ impl<
         let Some(flow) = &self.flow else {
             return Ok(None);
         };
-        let held = flow
-            .record
-            .and_then(|index| self.table.view(index))
-            .and_then(|g| g.scope);
+        let held = flow.record.and_then(|index| self.table.view(index));
+        let held = held.and_then(|grant| grant.scope);
+        let target = self.target();
+        let given = target.and_then(|target| target.scope);
+        // A new token takes the place of the old one: what was held is asked for again. What the
+        // resource server suggests stands back behind what the application says.
+        let base = held.or(flow.hints.scope().filter(|_| given.is_none()));
         let mut needed = [0; MAX_SCOPE];
-        let wanted = if flow.denied.is_some() {
-            Some(self.scope_needed(&mut needed)?)
-        } else {
-            self.target().and_then(|target| target.scope)
+        let wanted = match (target, base) {
+            (Some(_), Some(Scope::Bytes(_))) => Some(self.scope_needed(&mut needed)?),
+            (Some(_), _) if flow.denied.is_some() => Some(self.scope_needed(&mut needed)?),
+            _ => given,
         };
-        match (held, wanted) {
-            // A new token takes the place of the old one: what was held is asked for again.
-            (held, Some(wanted)) if flow.denied.is_some() || held.is_some() => {
-                let wide = scope::union(held, wanted, &mut out[..]).is_some();
-                // An application that changes from one kind of scope to the other gets what it asks.
-                let again = if wide {
-                    scope::union(held, wanted, out)
-                } else {
-                    scope::copy(wanted, out)
-                };
-                again.map(Some).ok_or(Reason::TooLong)
-            }
-            (_, Some(scope)) | (Some(scope), None) => {
-                scope::copy(scope, out).map(Some).ok_or(Reason::TooLong)
-            }
-            (None, None) => match flow.hints.scope() {
-                Some(scope) => scope::copy(scope, out).map(Some).ok_or(Reason::TooLong),
-                None => Ok(None),
-            },
-        }
+        let Some(wanted) = wanted else {
+            return base
+                .map(|base| scope::copy(base, out).ok_or(Reason::TooLong))
+                .transpose();
+        };
+        // Of two kinds, or together too long: what the request needs.
+        let fits = scope::union(base, wanted, &mut out[..]).is_some();
+        let asked = if fits {
+            scope::union(base, wanted, out)
+        } else {
+            scope::copy(wanted, out)
+        };
+        asked.map(Some).ok_or(Reason::TooLong)
     }
 
     /// The scope without which the request is denied.

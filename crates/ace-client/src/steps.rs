@@ -119,11 +119,10 @@ impl<
     fn granted(&mut self, caller: &mut Caller<'_>, answer: Answer) {
         let (mut asked, mut needed) = ([0; MAX_SCOPE], [0; MAX_SCOPE]);
         let scopes = self.scope_to_ask(&mut asked).and_then(|asked| {
-            let denied = self.flow.as_ref().and_then(|flow| flow.denied);
-            let needed = denied.map(|_| self.scope_needed(&mut needed)).transpose()?;
-            Ok((asked, needed, denied))
+            let needed = self.target().map(|_| self.scope_needed(&mut needed));
+            Ok((asked, needed.transpose()?))
         });
-        let (asked, needed, denied) = match scopes {
+        let (asked, needed) = match scopes {
             Ok(scopes) => scopes,
             Err(reason) => return self.fail(caller, reason),
         };
@@ -149,8 +148,10 @@ impl<
             };
         // RFC 6749, 5.1: left out when it is what was asked for.
         let scope = granted.scope.or(asked);
-        if let (Some(code), Some(needed)) = (denied, needed)
-            && !scope.is_some_and(|scope| scope::covers(scope, needed))
+        let covers = |scope| needed.is_some_and(|needed| scope::covers(scope, needed));
+        let was_asked = asked.is_some_and(covers);
+        if let Some(code) = flow.denied
+            && !scope.is_some_and(covers)
         {
             return self.finish(Queued::NotGranted { code });
         }
@@ -182,6 +183,9 @@ impl<
         };
         if is_new {
             self.hold(grant, deadline);
+            if let Some(flow) = &mut self.flow {
+                flow.was_asked = was_asked;
+            }
             self.enter(caller, Stage::Upload);
         } else {
             let Self {
@@ -311,6 +315,7 @@ impl<
             return self.enter(caller, Stage::Access);
         }
         self.leave();
+        self.work.wipe();
         if let Some(observed) = self.observed.as_mut().filter(|o| o.record == Some(index)) {
             // The observation moves to the new context, and proves it.
             observed.refresh(caller.now);
@@ -414,7 +419,8 @@ impl<
         };
         let Some(flow) = &self.flow else { return };
         let Some(index) = flow.record else { return };
-        let was_asked = flow.denied.is_some() || self.config.on_denied == OnDenied::Report;
+        let was_asked = flow.was_asked;
+        let may_ask = flow.denied.is_none() && self.config.on_denied == OnDenied::Update;
         let (mut needed, mut both) = ([0; MAX_SCOPE], [0; MAX_SCOPE]);
         let needed = self.scope_needed(&mut needed).ok();
         let Some(current) = self
@@ -426,13 +432,18 @@ impl<
         };
         let (is_known, of_grant) = (current.has_scope, current.of_grant);
         let held = self.table.view(index).and_then(|grant| grant.scope);
-        let is_useless = needed.is_none_or(|needed| {
-            // Rights that the token has, and a resource server that denies them all the same; or
-            // rights that cannot be told from those held.
-            is_known && held.is_some_and(|held| scope::covers(held, needed))
-                || scope::union(held, needed, &mut both).is_none()
-        });
-        if was_asked || is_useless {
+        let Some(needed) = needed else {
+            return self.finish(refused);
+        };
+        let is_held = held.is_some_and(|held| scope::covers(held, needed));
+        if was_asked && may_ask && !is_held {
+            // The authorization server was asked just now, and granted less.
+            return self.finish(Queued::NotGranted { code });
+        }
+        // Useless where the token has the right and the resource server denies it all the same, or
+        // where what is needed cannot be put beside what is held.
+        let is_useless = is_held && is_known;
+        if !may_ask || is_useless || scope::union(held, needed, &mut both).is_none() {
             return self.finish(refused);
         }
         if let Some(flow) = &mut self.flow {

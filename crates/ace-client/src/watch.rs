@@ -62,6 +62,10 @@ impl Watch<'_> {
 
 impl fmt::Debug for Watch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Watch(..)" } else { "Watch(nobody)" })
+        f.write_str(if self.0.is_some() {
+            "Watch(..)"
+        } else {
+            "Watch(nobody)"
+        })
     }
 }

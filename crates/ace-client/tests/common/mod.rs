@@ -11,10 +11,12 @@ mod client;
 mod resource;
 mod serve;
 
+pub use authorization::refuse;
 pub use authorization::{AuthorizationServer, TokenAsked};
 pub use client::{ClientNode, Memory, Seen};
 pub use resource::{Hit, ResourceServer};
-pub use serve::Reply;
+pub use resource::{hints, hints_of};
+pub use serve::{Reply, forge};
 
 use ace_client::{Client, Config, Phase, Request};
 use ace_crypto::{Aead, Hkdf};
@@ -140,12 +142,36 @@ impl World {
             (RS2, &mut self.rs2),
         ];
         self.network.run(nodes, deadline, 1_000_000);
+        self.network.now = self.network.now.max(deadline);
     }
 
     /// The steps gone through since this was last asked.
     pub fn phases(&mut self) -> Vec<Phase> {
         core::mem::take(&mut self.client.phases)
     }
+}
+
+/// What `from` sent to `to` so far.
+pub fn sent(world: &World, from: u16, to: u16) -> Vec<Vec<u8>> {
+    let of = |c: &&ace_testkit::Captured| c.from == from && c.to == to;
+    world
+        .network
+        .capture
+        .iter()
+        .filter(of)
+        .map(|c| c.datagram.clone())
+        .collect()
+}
+
+/// Whether a datagram is an OSCORE message.
+pub fn is_protected(datagram: &[u8]) -> bool {
+    let message = ace_wire::coap::Message::parse(datagram).unwrap();
+    message.options.contains(ace_wire::coap::option::OSCORE)
+}
+
+/// The value of /temp, under protection.
+pub fn temperature() -> Seen {
+    Seen::Response(ace_wire::coap::Code::CONTENT, b"21.5".to_vec(), true)
 }
 
 pub fn aif(entries: &[(&str, ace_wire::aif::MethodSet)]) -> Vec<u8> {

@@ -62,8 +62,10 @@ pub struct ResourceServer {
     pub cnonce: Option<Vec<u8>>,
     /// Echo value that unprotected requests must carry.
     pub echo: Option<Vec<u8>>,
-    /// Denies whatever the token says.
-    pub denies: bool,
+    /// Denies with this code whatever the token says.
+    pub denies: Option<Code>,
+    /// Whether observers are registered.
+    pub observable: bool,
     pub bend_upload: Option<BendUpload>,
     /// Last word on every datagram sent.
     pub bend: Option<BendDatagram>,
@@ -111,7 +113,8 @@ impl ResourceServer {
             hints: hints(audience, None),
             cnonce: None,
             echo: None,
-            denies: false,
+            denies: None,
+            observable: true,
             bend_upload: None,
             bend: None,
             silent: false,
@@ -318,12 +321,14 @@ impl ResourceServer {
     }
 
     fn upload(&mut self, now: u64, body: &[u8]) -> Reply {
-        let request = AuthzInfoRequest::parse(body).unwrap();
-        let (nonce1, id1) = (
-            request.nonce1.unwrap(),
-            request.client_recipient_id.unwrap(),
-        );
-        assert_eq!(nonce1.len(), 8);
+        let Ok(AuthzInfoRequest {
+            access_token,
+            nonce1: Some(nonce1),
+            client_recipient_id: Some(id1),
+        }) = AuthzInfoRequest::parse(body)
+        else {
+            return Reply::new(Code::BAD_REQUEST);
+        };
         let (mut nonce2, mut id2) = ([0; 8], [0]);
         let rng: &mut dyn CryptoRng = &mut self.rng;
         rng.fill_bytes(&mut nonce2);
@@ -335,7 +340,7 @@ impl ResourceServer {
         {
             rng.fill_bytes(&mut id2);
         }
-        let made = self.claims(request.access_token, |claims| {
+        let made = self.claims(access_token, |claims| {
             let Some(Confirmation::Osc(osc)) = claims.cnf else {
                 return None;
             };
@@ -359,6 +364,7 @@ impl ResourceServer {
             let Some(Scope::Bytes(scope)) = claims.scope else {
                 return None;
             };
+            Aif::parse(scope).ok()?;
             Some(Association {
                 material: osc.id.unwrap().to_vec(),
                 context,
@@ -414,8 +420,10 @@ impl ResourceServer {
     ) -> Reply {
         if let Some((index, _)) = association {
             let aif = self.associations[index].scope.clone();
+            if let Some(code) = self.denies {
+                return Reply::new(code);
+            }
             match Aif::parse(&aif).unwrap().permits(path, None, message.code) {
-                _ if self.denies => return Reply::new(Code::FORBIDDEN),
                 Permission::Allowed => {}
                 Permission::MethodNotAllowed => return Reply::new(Code::METHOD_NOT_ALLOWED),
                 Permission::NoSuchObject => return Reply::new(Code::FORBIDDEN),
@@ -435,7 +443,7 @@ impl ResourceServer {
         match message.code {
             Code::GET => {
                 let reply = Reply::with(Code::CONTENT, TEXT_PLAIN, value.clone());
-                if message.options.uint(option::OBSERVE) != Ok(Some(0)) {
+                if message.options.uint(option::OBSERVE) != Ok(Some(0)) || !self.observable {
                     return reply;
                 }
                 self.observers.clear();

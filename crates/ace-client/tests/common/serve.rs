@@ -105,7 +105,18 @@ pub fn path(message: &Message<'_>) -> String {
         .filter(|o| o.number == option::URI_PATH)
     {
         path.push('/');
-        path.push_str(core::str::from_utf8(segment.value).unwrap());
+        path.push_str(&String::from_utf8_lossy(segment.value));
     }
     path
+}
+
+/// Another answer in place of the one in `datagram`, as somebody on the path would forge it.
+pub fn forge(datagram: &[u8], reply: &Reply) -> Vec<u8> {
+    let message = Message::parse(datagram).unwrap();
+    let mut out = [0; 2048];
+    let length = reply
+        .message()
+        .encode(&mut out, message.kind, message.id, message.token)
+        .unwrap();
+    out[..length].to_vec()
 }
