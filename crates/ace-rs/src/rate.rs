@@ -45,9 +45,6 @@ impl Rate {
 /// How many classes the sources of requests fall into.
 pub(crate) const SOURCES: u32 = 8;
 
-/// How long one assignment of sources to classes lasts.
-const EPOCH: u64 = 64_000;
-
 /// What is done with a request before its content is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
@@ -99,7 +96,7 @@ impl Gate {
             return Admission::Challenge;
         }
         let pause = self.pause;
-        let Some(next) = self.classes.get_mut(class(now, secret, source)) else {
+        let Some(next) = self.classes.get_mut(class(now, pause, secret, source)) else {
             return Admission::Busy(pause);
         };
         if *next > now {
@@ -112,14 +109,16 @@ impl Gate {
     /// The source has proven possession of a key: its uploads cost it nothing.
     pub(crate) fn refund(&mut self, now: Instant, secret: &[u8], source: &[u8]) {
         self.common.refund();
-        if let Some(next) = self.classes.get_mut(class(now, secret, source)) {
+        let pause = self.pause;
+        if let Some(next) = self.classes.get_mut(class(now, pause, secret, source)) {
             *next = now;
         }
     }
 }
 
-fn class(now: Instant, secret: &[u8], source: &[u8]) -> usize {
-    let epoch = (now.0 / EPOCH).to_be_bytes();
+/// The class of a source, drawn anew every `pause`.
+fn class(now: Instant, pause: Duration, secret: &[u8], source: &[u8]) -> usize {
+    let epoch = (now.0 / millis(pause).max(1)).to_be_bytes();
     let digest = hmac_sha256(secret, &[b"class", &epoch, source]);
     usize::from(digest.first().copied().unwrap_or(0)) % SOURCES as usize
 }
@@ -169,10 +168,9 @@ mod tests {
 
     #[test]
     fn rfc9200_5_10_1_2_classes_change_with_time() {
-        let with_flood = |epoch: u64| class(Instant(epoch * EPOCH), b"k", b"flood");
-        let moved = (0..100)
-            .filter(|epoch| with_flood(*epoch) != class(Instant(epoch * EPOCH), b"k", b"client"))
-            .count();
+        let of = |second: u64, source| class(Instant(second * 1000), SECOND, b"k", source);
+        let apart = (0..100).filter(|second| of(*second, b"flood") != of(*second, b"client"));
+        let moved = apart.count();
         assert!((70..100).contains(&moved), "{moved}");
     }
 

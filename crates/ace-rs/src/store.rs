@@ -38,6 +38,29 @@ pub(crate) struct Denied {
     pub(crate) retry_after: Option<Duration>,
 }
 
+impl Denied {
+    const fn later(refusal: Refusal, wait: Duration) -> Self {
+        Self {
+            refusal,
+            retry_after: Some(wait),
+        }
+    }
+}
+
+/// Why an upload is not worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The source is to show its address first.
+    Challenge,
+    Denied(Denied),
+}
+
+impl From<Denied> for Stop {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
 impl From<Refusal> for Denied {
     fn from(refusal: Refusal) -> Self {
         Self {
@@ -55,8 +78,8 @@ pub(crate) struct Store<'c, P, S, const TOKENS: usize, const UNCONFIRMED: usize,
     storage: S,
     numbers: Numbers,
     gate: Gate,
-    /// When a block-wise upload last began.
-    assembling: Option<Instant>,
+    /// When a block-wise upload last began, and whose it is.
+    assembling: Option<(Instant, P)>,
     /// Of this life of the device: for nonces and digests.
     pub(crate) secret: Secret<32>,
     last_token: u32,
@@ -95,19 +118,41 @@ where
     }
 
     /// Whether an upload is worked on now (RFC 9200, 5.10.1.2). `blockwise`: it begins a transfer.
-    pub(crate) fn admit(&mut self, at: &Arrival<P>, blockwise: bool) -> Admission {
+    pub(crate) fn admit(&mut self, at: &Arrival<P>, blockwise: bool) -> Result<(), Stop> {
         let grace = self.config.limits.grace;
-        let assembling = blockwise && self.assembling.is_some_and(|began| at.now < began + grace);
-        let pressure = assembling || self.table.in_grace(at.now, grace) * 2 >= UNCONFIRMED;
+        // Before anything is charged or worked on. A transfer that begins needs room at its end.
+        if !blockwise {
+            self.room(at.now)?;
+        }
+        let by_another = |(began, peer): (Instant, P)| peer != at.peer && at.now < began + grace;
+        let assembling = blockwise && self.assembling.is_some_and(by_another);
+        let pressure = assembling || self.table.in_grace(at.now, grace) * 4 >= UNCONFIRMED;
         let source = at.peer.source().to_be_bytes();
         let secret = self.secret.as_bytes();
-        let admission = self
+        match self
             .gate
-            .admit(at.now, secret, &source, at.proven, pressure);
-        if blockwise && admission == Admission::Admitted {
-            self.assembling = Some(at.now);
+            .admit(at.now, secret, &source, at.proven, pressure)
+        {
+            Admission::Admitted => {}
+            Admission::Challenge => return Err(Stop::Challenge),
+            Admission::Busy(wait) => return Err(Denied::later(Refusal::Busy, wait).into()),
         }
-        admission
+        if blockwise {
+            self.assembling = Some((at.now, at.peer));
+        }
+        Ok(())
+    }
+
+    fn room(&self, now: Instant) -> Result<(), Denied> {
+        match self.table.wait_for_room(now, self.config.limits.grace) {
+            Some(wait) => Err(Denied::later(Refusal::TableFull, wait)),
+            None => Ok(()),
+        }
+    }
+
+    fn refund(&mut self, at: &Arrival<P>) {
+        let source = at.peer.source().to_be_bytes();
+        self.gate.refund(at.now, self.secret.as_bytes(), &source);
     }
 
     /// Opens, checks and hashes a token; changes nothing. `clear` holds its claims afterwards.
@@ -146,6 +191,11 @@ where
         rng: &mut dyn CryptoRng,
         events: &mut Events<P>,
     ) -> Result<Posted, Denied> {
+        if let Err(denied) = self.room(at.now) {
+            // The end of a block-wise transfer: whoever carried it through does not pay for others.
+            self.refund(at);
+            return Err(denied);
+        }
         let limits = self.config.limits;
         let (examined, hash) = self.examine(at, request.access_token, clear)?;
         let material = Material::of(&examined.claims)?;
@@ -184,12 +234,7 @@ where
             peer: at.peer,
             updates: Rate::new(UPDATE_BURST, Duration::from_secs(1)),
         };
-        self.table
-            .make_room(at.now, limits.grace)
-            .map_err(|wait| Denied {
-                refusal: Refusal::TableFull,
-                retry_after: Some(wait),
-            })?;
+        self.table.make_room();
         self.numbers.take(number, &mut self.storage)?;
         self.table.insert(entry)?;
         self.last_token = id.0;
@@ -207,10 +252,8 @@ where
         events: &mut Events<P>,
     ) -> Result<(), Denied> {
         let entry = self.table.get_mut(id).ok_or(Refusal::Expired)?;
-        entry.updates.take(at.now).map_err(|wait| Denied {
-            refusal: Refusal::Busy,
-            retry_after: Some(wait),
-        })?;
+        let busy = |wait| Denied::later(Refusal::Busy, wait);
+        entry.updates.take(at.now).map_err(busy)?;
         let (examined, hash) = self.examine(at, request.access_token, clear)?;
         let entry = self.table.get(id).ok_or(Refusal::Expired)?;
         match examined.claims.cnf {
@@ -267,8 +310,7 @@ where
         if let Some(entry) = self.table.get_mut(id) {
             entry.proof = Proof::Given;
         }
-        let source = at.peer.source().to_be_bytes();
-        self.gate.refund(at.now, self.secret.as_bytes(), &source);
+        self.refund(at);
         events.push(Some(at.peer), Some(id), EventKind::TokenConfirmed);
         Ok(())
     }

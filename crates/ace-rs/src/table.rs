@@ -68,13 +68,27 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
         self.iter().filter(|entry| entry.is_confirmed()).count()
     }
 
+    /// The unconfirmed tokens, and when they were posted.
+    fn waiting(&self) -> impl Iterator<Item = (Instant, TokenId)> {
+        self.iter().filter_map(|entry| match entry.proof {
+            Proof::Awaited(since) => Some((since, entry.grant.id)),
+            Proof::Given => None,
+        })
+    }
+
     /// How many tokens were posted less than `grace` ago and are not confirmed.
     pub(crate) fn in_grace(&self, now: Instant, grace: Duration) -> usize {
-        let young = |entry: &&Entry<P, SCOPE>| match entry.proof {
-            Proof::Awaited(since) => now < since + grace,
-            Proof::Given => false,
-        };
-        self.iter().filter(young).count()
+        self.waiting()
+            .filter(|(since, _)| now < *since + grace)
+            .count()
+    }
+
+    /// How long until one more token can be posted, if there is no room now: the oldest gives way
+    /// once its grace is over. A confirmed token never does.
+    pub(crate) fn wait_for_room(&self, now: Instant, grace: Duration) -> Option<Duration> {
+        let (oldest, _) = self.waiting().min()?;
+        let ends = oldest + grace;
+        (self.waiting().count() >= UNCONFIRMED && now < ends).then(|| ends.saturating_sub(now))
     }
 
     /// Whether a token of this client can be confirmed: it takes the place of another of the same
@@ -86,31 +100,12 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
                 .any(|entry| entry.is_confirmed() && entry.same_client(key, subject, by_subject))
     }
 
-    /// Makes room for one more unconfirmed token: the oldest gives way, once its grace is over.
-    /// A confirmed token never does.
-    ///
-    /// # Errors
-    /// How long until one may give way.
-    pub(crate) fn make_room(&mut self, now: Instant, grace: Duration) -> Result<(), Duration> {
-        let waiting = self.iter().filter_map(|entry| match entry.proof {
-            Proof::Awaited(since) => Some((since, entry.grant.id)),
-            Proof::Given => None,
-        });
-        let (count, oldest) = waiting.fold((0usize, None), |(count, oldest), one| {
-            (
-                count + 1,
-                Some(oldest.map_or(one, |oldest: (Instant, TokenId)| oldest.min(one))),
-            )
-        });
-        match oldest {
-            Some((since, _)) if count >= UNCONFIRMED && now < since + grace => {
-                Err((since + grace).saturating_sub(now))
-            }
-            Some((_, id)) if count >= UNCONFIRMED => {
-                self.remove(id);
-                Ok(())
-            }
-            _ => Ok(()),
+    /// Makes room for one more unconfirmed token, after [`wait_for_room`](Self::wait_for_room).
+    pub(crate) fn make_room(&mut self) {
+        if self.waiting().count() >= UNCONFIRMED
+            && let Some((_, oldest)) = self.waiting().min()
+        {
+            self.remove(oldest);
         }
     }
 

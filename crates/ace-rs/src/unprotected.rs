@@ -19,7 +19,7 @@ use crate::peer::{Peer, PeerBytes};
 use crate::rate::Admission;
 use crate::resource::{Access, Request, Resource, Resources, Response};
 use crate::server::{AUTHZ_INFO, ResourceServer, WELL_KNOWN_CORE};
-use crate::store::{Denied, Posted};
+use crate::store::{Denied, Posted, Stop};
 use crate::well_known;
 
 /// Critical options understood in a request; Observe, Echo and others are elective.
@@ -275,17 +275,11 @@ where
     /// Whether the upload is worked on; if not, it is answered.
     fn admitted(&mut self, at: &Arrival<P>, blockwise: bool) -> bool {
         match self.store.admit(at, blockwise) {
-            Admission::Admitted => return true,
-            Admission::Challenge => {
+            Ok(()) => return true,
+            Err(Stop::Challenge) => {
                 self.front.challenge(at);
             }
-            Admission::Busy(wait) => self.refuse(
-                at,
-                Denied {
-                    refusal: Refusal::Busy,
-                    retry_after: Some(wait),
-                },
-            ),
+            Err(Stop::Denied(denied)) => self.refuse(at, denied),
         }
         false
     }

@@ -221,8 +221,7 @@ pub fn issuer() -> Issuer<'static> {
 
 /// COSE_Encrypt0 with the server's key around any bytes.
 pub fn encrypt(content: &[u8]) -> Vec<u8> {
-    use coset::{CborSerializable, TaggedCborSerializable};
-    let _ = <coset::CoseEncrypt0 as CborSerializable>::from_slice;
+    use coset::TaggedCborSerializable;
     let protected = coset::HeaderBuilder::new()
         .algorithm(coset::iana::Algorithm::AES_CCM_16_64_128)
         .build();
@@ -400,7 +399,7 @@ impl Bench {
     pub fn ask(&mut self, peer: u16, request: &Owned) -> Option<Owned> {
         let mut request = request.clone();
         request.id = self.next_id;
-        self.next_id += 1;
+        self.next_id = self.next_id.wrapping_add(1);
         let datagram = request.encode();
         let sent = self.raw(peer, &datagram);
         assert!(sent.len() <= 1, "{sent:?}");
@@ -479,7 +478,6 @@ pub fn upload(payload: &[u8]) -> Owned {
 /// What a client sends beside its token (RFC 9203, 4.1).
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    pub name: u8,
     pub nonce1: Vec<u8>,
     pub id1: Vec<u8>,
     pub material: OscoreInputMaterial,
@@ -492,7 +490,6 @@ impl Exchange {
             .to_be_bytes()
             .to_vec();
         Self {
-            name,
             nonce1,
             id1: vec![0xc0, name],
             material: material(name),

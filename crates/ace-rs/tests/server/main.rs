@@ -3,3 +3,12 @@
 mod access;
 mod authz_info;
 mod bench;
+mod blockwise;
+mod expiry;
+mod flood;
+mod hints;
+mod network;
+mod observe;
+mod setup;
+mod sizes;
+mod update;
