@@ -241,7 +241,7 @@ impl Aead {
 type Aes192Gcm = aes_gcm::AesGcm<aes::Aes192, ccm::consts::U12>;
 
 /// Sealing or opening, for whichever cipher the number stands for.
-trait Job {
+pub(crate) trait Job {
     fn run<C: KeyInit + AeadInOut>(
         self,
         key: &[u8],
@@ -251,7 +251,7 @@ trait Job {
     ) -> Result<usize, CryptoError>;
 }
 
-struct Seal(usize);
+pub(crate) struct Seal(pub(crate) usize);
 
 impl Job for Seal {
     fn run<C: KeyInit + AeadInOut>(
@@ -278,7 +278,7 @@ impl Job for Seal {
     }
 }
 
-struct Open;
+pub(crate) struct Open;
 
 impl Job for Open {
     fn run<C: KeyInit + AeadInOut>(

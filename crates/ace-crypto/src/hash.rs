@@ -1,10 +1,10 @@
-//! SHA-256 and HMAC by COSE number (RFC 9053, section 3.1).
+//! SHA-256, and HMAC by COSE number (RFC 9053, section 3.1).
 
 use hmac::{
     EagerHash, Hmac, KeyInit, Mac as _,
     digest::{FixedOutput, Key, Output},
 };
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 use zeroize::Zeroize;
 
 use crate::CryptoError;
@@ -89,7 +89,7 @@ impl Mac {
         let len = self.tag_len();
         let out = out.get_mut(..len).ok_or(CryptoError::BufferTooSmall)?;
         match self {
-            Self::HmacSha256_64 | Self::HmacSha256 => cut::<Sha256>(key, parts, out),
+            Self::HmacSha256_64 | Self::HmacSha256 => cut::<sha2::Sha256>(key, parts, out),
             #[cfg(feature = "sha512")]
             Self::HmacSha384 => cut::<sha2::Sha384>(key, parts, out),
             #[cfg(feature = "sha512")]
@@ -115,21 +115,63 @@ impl Mac {
     }
 }
 
+/// SHA-256 over bytes that come piece by piece. A clone taken on the way gives the hash of what came so far.
+///
+/// ```
+/// use ace_crypto::{Sha256, sha256};
+/// let mut hash = Sha256::new();
+/// hash.update(b"hello ");
+/// let so_far = hash.clone().finish();
+/// hash.update(b"world");
+/// assert_eq!(so_far, sha256(&[b"hello "]));
+/// assert_eq!(hash.finish(), sha256(&[b"hello world"]));
+/// ```
+#[derive(Clone, Default)]
+pub struct Sha256(sha2::Sha256);
+
+impl Sha256 {
+    /// Length of the hash, in bytes.
+    pub const LEN: usize = 32;
+
+    /// The hash of nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        Digest::update(&mut self.0, bytes);
+    }
+
+    /// The hash of all that was taken in.
+    #[must_use]
+    pub fn finish(self) -> [u8; Self::LEN] {
+        self.0.finalize().into()
+    }
+}
+
+impl core::fmt::Debug for Sha256 {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Sha256(..)")
+    }
+}
+
 /// SHA-256 over the concatenated `parts`.
 #[must_use]
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
-        Digest::update(&mut hash, part);
+        hash.update(part);
     }
-    hash.finalize().into()
+    hash.finish()
 }
 
 /// HMAC with SHA-256 over the concatenated `parts`; 32 bytes.
 #[must_use]
 pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut out = [0; 32];
-    cut::<Sha256>(key, parts, &mut out);
+    cut::<sha2::Sha256>(key, parts, &mut out);
     out
 }
 

@@ -1,13 +1,16 @@
 //! The one seam between the ACE stack and cryptography.
 //!
 //! **What it does.** AEAD, HMAC, HKDF, hashes and signatures, each named by its COSE algorithm number, over byte
-//! slices that the caller owns; and [`Secret`], the one type in which keys live. Behind it stand the RustCrypto crates.
+//! slices that the caller owns; and [`Secret`], the one type in which keys live. For DTLS 1.2 also key agreement, AES-CCM with a
+//! 12-byte nonce, the PRF, and keys and signatures in DER. Behind it stand the RustCrypto and dalek crates.
 //!
-//! **What it does not.** No COSE structures (see `ace-wire`), no key storage, no randomness of its own: the caller
+//! **What it does not.** No COSE structures (see `ace-wire`), no DTLS messages, no key storage, no randomness of its own: the caller
 //! brings a [`CryptoRng`]. Nonces are the caller's business too; using one twice under a key breaks every AEAD here.
 //!
 //! **Covered.** RFC 9053, sections 2.1 (ES256), 2.2 (EdDSA with Ed25519), 3.1 (HMAC), 4.1 (AES-GCM), 4.2 (AES-CCM),
-//! 4.3 (ChaCha20/Poly1305) and 5.1 (HKDF); RFC 5869; RFC 3610.
+//! 4.3 (ChaCha20/Poly1305) and 5.1 (HKDF); RFC 5869; RFC 3610. RFC 5246, section 5 (PRF with SHA-256); RFC 6655, section 3
+//! (AES-CCM); RFC 8422, sections 5.4, 5.10 and 5.11 (secp256r1, X25519); RFC 7748, section 6.1; RFC 5480, section 2 and RFC 8410,
+//! section 4 (SubjectPublicKeyInfo); RFC 3279, section 2.2.3 (ECDSA signatures).
 //!
 //! ```
 //! use ace_crypto::{Aead, CryptoError};
@@ -30,8 +33,9 @@
 //! ```
 //!
 //! **Features** (all on by default; one that is off takes its variants away and `from_cose` answers `None`):
-//! `es256`, `eddsa` (without either there is no [`Signature`]), `gcm`, `chacha20poly1305`, `sha512` (HKDF and HMAC with SHA-384 and SHA-512). AES-CCM, HMAC and
-//! HKDF with SHA-256 are always there. The small table-free AES is chosen at the final link:
+//! `es256` (and secp256r1), `eddsa` (and X25519; without either there is no [`Signature`] and no [`KeyAgreement`]), `gcm`,
+//! `chacha20poly1305`, `sha512` (HKDF and HMAC with SHA-384 and SHA-512). AES-CCM, HMAC, HKDF and the PRF with SHA-256 are always
+//! there. The small table-free AES is chosen at the final link:
 //! `--cfg aes_backend="soft" --cfg aes_backend_soft="compact"`.
 //!
 //! **Memory.** `no_std`, no heap. Key schedules live on the stack for one call (up to 1 KiB with the bit-sliced software AES).
@@ -59,14 +63,23 @@
 use ctr as _;
 
 mod aead;
+#[cfg(any(feature = "es256", feature = "eddsa"))]
+mod agreement;
+#[cfg(any(feature = "es256", feature = "eddsa"))]
+mod der;
 mod hash;
 mod hkdf;
 mod secret;
 #[cfg(any(feature = "es256", feature = "eddsa"))]
 mod signature;
+mod tls;
 
 pub use aead::Aead;
-pub use hash::{Mac, hmac_sha256, sha256};
+#[cfg(any(feature = "es256", feature = "eddsa"))]
+pub use agreement::{EphemeralKey, KeyAgreement, KeyShare};
+#[cfg(feature = "es256")]
+pub use der::{MAX_DER_SIGNATURE_LEN, signature_from_der, signature_to_der};
+pub use hash::{Mac, Sha256, hmac_sha256, sha256};
 pub use hkdf::Hkdf;
 /// The randomness of the whole stack: a generator that cannot fail. A board implements [`TryRng`] and [`TryCryptoRng`] with the
 /// error `Infallible`, and resets rather than give weak bytes.
@@ -76,6 +89,7 @@ pub use secret::Secret;
 pub use signature::Y;
 #[cfg(any(feature = "es256", feature = "eddsa"))]
 pub use signature::{Signature, SigningKey, VerifyingKey};
+pub use tls::{TlsAead, tls12_prf_sha256};
 
 /// Why a cryptographic operation was refused.
 #[non_exhaustive]
