@@ -16,3 +16,8 @@ pub use resource_server::{HostResourceServer, resource_server, serve_resources};
 pub use ace_as::Answer;
 pub use service::{Limits, Request, Service, answer_of_packet, serve};
 pub use udp::bind;
+
+/// The program of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
