@@ -191,7 +191,7 @@ impl EphemeralKey {
             return Err(CryptoError::KeyLength);
         }
         match self.0 {
-            // RFC 8422, 5.10 and 5.11: the point is uncompressed and checked to be on the curve, whose order is prime.
+            // RFC 8422, 5.4.1 and 5.11: the point is uncompressed and checked to be on the curve, whose order is prime.
             #[cfg(feature = "es256")]
             Private::Secp256r1(key) => {
                 let peer = Some(peer_public)

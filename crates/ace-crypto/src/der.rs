@@ -75,7 +75,7 @@ pub const MAX_DER_SIGNATURE_LEN: usize = 72;
 ///
 /// # Errors
 /// [`BufferTooSmall`](CryptoError::BufferTooSmall).
-// RFC 3279, 2.2.3
+// RFC 8422, 5.4
 #[cfg(feature = "es256")]
 pub fn signature_to_der(signature: &[u8; 64], out: &mut [u8]) -> Result<usize, CryptoError> {
     let (r, s) = signature.split_at(32);
@@ -93,7 +93,7 @@ pub fn signature_to_der(signature: &[u8; 64], out: &mut [u8]) -> Result<usize, C
 /// # Errors
 /// [`Verification`](CryptoError::Verification) for anything but the one shortest encoding of two non-negative integers of up to
 /// 256 bits.
-// RFC 3279, 2.2.3
+// RFC 8422, 5.4
 #[cfg(feature = "es256")]
 pub fn signature_from_der(der: &[u8]) -> Result<[u8; 64], CryptoError> {
     read_signature(der).ok_or(CryptoError::Verification)

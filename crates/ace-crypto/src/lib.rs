@@ -9,8 +9,8 @@
 //!
 //! **Covered.** RFC 9053, sections 2.1 (ES256), 2.2 (EdDSA with Ed25519), 3.1 (HMAC), 4.1 (AES-GCM), 4.2 (AES-CCM),
 //! 4.3 (ChaCha20/Poly1305) and 5.1 (HKDF); RFC 5869; RFC 3610. RFC 5246, section 5 (PRF with SHA-256); RFC 6655, section 3
-//! (AES-CCM); RFC 8422, sections 5.4, 5.10 and 5.11 (secp256r1, X25519); RFC 7748, section 6.1; RFC 5480, section 2 and RFC 8410,
-//! section 4 (SubjectPublicKeyInfo); RFC 3279, section 2.2.3 (ECDSA signatures).
+//! (AES-CCM); RFC 8422, sections 5.4, 5.10 and 5.11 (secp256r1, X25519, ECDSA signatures in DER); RFC 7748, section 6.1;
+//! RFC 5480, section 2 and RFC 8410, section 4 (SubjectPublicKeyInfo).
 //!
 //! ```
 //! use ace_crypto::{Aead, CryptoError};

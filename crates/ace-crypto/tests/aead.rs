@@ -2,7 +2,7 @@
 
 mod vectors;
 
-use ace_crypto::{Aead, CryptoError};
+use ace_crypto::{Aead, CryptoError, TlsAead};
 use serde_json::Value;
 use vectors::{bytes, cases, left_out, verdicts};
 
@@ -21,8 +21,61 @@ fn all() -> Vec<Aead> {
     (-300..300).filter_map(Aead::from_cose).collect()
 }
 
-struct Case<'a> {
-    aead: Aead,
+/// What the AEADs of COSE and of TLS have in common.
+trait Cipher: Copy {
+    fn lengths(self) -> [usize; 3];
+    fn seal(
+        self,
+        key: &[u8],
+        nonce: &[u8],
+        aad: &[u8],
+        buffer: &mut [u8],
+        plaintext_len: usize,
+    ) -> Result<usize, CryptoError>;
+    fn open(
+        self,
+        key: &[u8],
+        nonce: &[u8],
+        aad: &[u8],
+        buffer: &mut [u8],
+    ) -> Result<usize, CryptoError>;
+}
+
+macro_rules! cipher {
+    ($type:ty, $aead:ident => $lengths:expr) => {
+        impl Cipher for $type {
+            fn lengths(self) -> [usize; 3] {
+                let $aead = self;
+                $lengths
+            }
+            fn seal(
+                self,
+                key: &[u8],
+                nonce: &[u8],
+                aad: &[u8],
+                buffer: &mut [u8],
+                plaintext_len: usize,
+            ) -> Result<usize, CryptoError> {
+                Self::seal(self, key, nonce, aad, buffer, plaintext_len)
+            }
+            fn open(
+                self,
+                key: &[u8],
+                nonce: &[u8],
+                aad: &[u8],
+                buffer: &mut [u8],
+            ) -> Result<usize, CryptoError> {
+                Self::open(self, key, nonce, aad, buffer)
+            }
+        }
+    };
+}
+
+cipher!(Aead, aead => [aead.key_len(), aead.nonce_len(), aead.tag_len()]);
+cipher!(TlsAead, aead => [Self::KEY_LEN, Self::NONCE_LEN, aead.tag_len()]);
+
+struct Case<'a, C> {
+    aead: C,
     key: &'a [u8],
     nonce: &'a [u8],
     aad: &'a [u8],
@@ -30,7 +83,7 @@ struct Case<'a> {
     sealed: &'a [u8],
 }
 
-impl Case<'_> {
+impl<C: Cipher> Case<'_, C> {
     fn opens(&self, sealed: &[u8]) -> Option<Vec<u8>> {
         let mut buffer = sealed.to_vec();
         match self.aead.open(self.key, self.nonce, self.aad, &mut buffer) {
@@ -77,7 +130,7 @@ impl Case<'_> {
     }
 }
 
-fn wycheproof(file: &str, aead_for: impl Fn(usize, usize) -> Aead) {
+fn wycheproof<C: Cipher>(file: &str, aead_for: impl Fn(usize, usize, usize) -> C) {
     for case in cases(file) {
         let (key, nonce, aad) = (bytes(&case, "key"), bytes(&case, "iv"), bytes(&case, "aad"));
         let (plaintext, sealed) = (
@@ -85,7 +138,7 @@ fn wycheproof(file: &str, aead_for: impl Fn(usize, usize) -> Aead) {
             [bytes(&case, "ct"), bytes(&case, "tag")].concat(),
         );
         let test = Case {
-            aead: aead_for(key.len(), nonce.len()),
+            aead: aead_for(key.len(), nonce.len(), sealed.len() - plaintext.len()),
             key: &key,
             nonce: &nonce,
             aad: &aad,
@@ -103,11 +156,26 @@ fn wycheproof(file: &str, aead_for: impl Fn(usize, usize) -> Aead) {
 #[test]
 fn wycheproof_aes_ccm() {
     assert_eq!(verdicts(&cases("wycheproof-aes-ccm.json")), (24, 0));
-    wycheproof("wycheproof-aes-ccm.json", |key, nonce| match (key, nonce) {
-        (16, 13) => Aead::AesCcm16_128_128,
-        (32, 13) => Aead::AesCcm16_128_256,
-        (16, 7) => Aead::AesCcm64_128_128,
-        (32, 7) => Aead::AesCcm64_128_256,
+    wycheproof("wycheproof-aes-ccm.json", |key, nonce, _| {
+        match (key, nonce) {
+            (16, 13) => Aead::AesCcm16_128_128,
+            (32, 13) => Aead::AesCcm16_128_256,
+            (16, 7) => Aead::AesCcm64_128_128,
+            (32, 7) => Aead::AesCcm64_128_256,
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn wycheproof_aes_ccm_of_tls() {
+    let file = "wycheproof-aes-ccm-tls.json";
+    assert_eq!(verdicts(&cases(file)), (59, 27));
+    let short = |case: &&Value| bytes(case, "tag").len() == 8;
+    assert_eq!(cases(file).iter().filter(short).count(), 8);
+    wycheproof(file, |key, nonce, tag| match (key, nonce, tag) {
+        (16, 12, 8) => TlsAead::Aes128Ccm8,
+        (16, 12, 16) => TlsAead::Aes128Ccm,
         other => panic!("{other:?}"),
     });
 }
@@ -116,7 +184,7 @@ fn wycheproof_aes_ccm() {
 #[test]
 fn wycheproof_aes_gcm() {
     assert_eq!(verdicts(&cases("wycheproof-aes-gcm.json")), (116, 81));
-    wycheproof("wycheproof-aes-gcm.json", |key, _| match key {
+    wycheproof("wycheproof-aes-gcm.json", |key, _, _| match key {
         16 => Aead::A128Gcm,
         24 => Aead::A192Gcm,
         _ => Aead::A256Gcm,
@@ -130,7 +198,7 @@ fn wycheproof_chacha20_poly1305() {
         verdicts(&cases("wycheproof-chacha20-poly1305.json")),
         (256, 60)
     );
-    wycheproof("wycheproof-chacha20-poly1305.json", |_, _| {
+    wycheproof("wycheproof-chacha20-poly1305.json", |_, _, _| {
         Aead::ChaCha20Poly1305
     });
 }
@@ -184,10 +252,10 @@ fn cose_wg_examples() {
     }
 }
 
-#[test]
-fn wrong_lengths_and_full_buffers_are_refused() {
-    for aead in all() {
-        let (key, nonce) = (vec![1; aead.key_len()], vec![2; aead.nonce_len()]);
+fn wrong_lengths_and_full_buffers(aeads: &[impl Cipher]) {
+    for aead in aeads {
+        let [key, nonce, tag_len] = aead.lengths();
+        let (key, nonce) = (vec![1; key], vec![2; nonce]);
         let mut buffer = [7; 64];
         for len in (0..40).filter(|&len| len != key.len()) {
             assert_eq!(
@@ -204,8 +272,14 @@ fn wrong_lengths_and_full_buffers_are_refused() {
                 aead.seal(&key, &vec![2; len], b"", &mut buffer, 4),
                 Err(CryptoError::NonceLength)
             );
+            let mut sealed = [7; 64];
+            assert_eq!(
+                aead.open(&key, &vec![2; len], b"", &mut sealed),
+                Err(CryptoError::NonceLength)
+            );
+            assert_eq!(sealed, [0; 64]);
         }
-        let room = buffer.len() - aead.tag_len();
+        let room = buffer.len() - tag_len;
         for len in [room + 1, buffer.len(), buffer.len() + 1, usize::MAX] {
             assert_eq!(
                 aead.seal(&key, &nonce, b"", &mut buffer, len),
@@ -214,13 +288,19 @@ fn wrong_lengths_and_full_buffers_are_refused() {
         }
         assert_eq!(buffer, [7; 64], "changed by a refused call");
         assert_eq!(aead.seal(&key, &nonce, b"", &mut buffer, room), Ok(64));
-        for len in 0..aead.tag_len() {
+        for len in 0..tag_len {
             assert_eq!(
                 aead.open(&key, &nonce, b"", &mut vec![7; len]),
                 Err(CryptoError::Verification)
             );
         }
     }
+}
+
+#[test]
+fn wrong_lengths_and_full_buffers_are_refused() {
+    wrong_lengths_and_full_buffers(&all());
+    wrong_lengths_and_full_buffers(&[TlsAead::Aes128Ccm8, TlsAead::Aes128Ccm]);
 }
 
 #[test]
@@ -248,6 +328,32 @@ fn rfc3610_2_1_length_field_bounds_the_text() {
         } else {
             assert_eq!(above, Ok(0x1_0000 + aead.tag_len()));
         }
+    }
+}
+
+#[test]
+fn rfc3610_2_1_length_field_of_three_bytes_bounds_the_text() {
+    let (key, nonce) = ([1; TlsAead::KEY_LEN], [2; TlsAead::NONCE_LEN]);
+    let mut buffer = vec![0x55; (1 << 24) + 8];
+    assert_eq!(
+        TlsAead::Aes128Ccm8.seal(&key, &nonce, b"", &mut buffer, 1 << 24),
+        Err(CryptoError::TooLong)
+    );
+    assert!(buffer.iter().all(|&byte| byte == 0x55));
+    assert_eq!(
+        TlsAead::Aes128Ccm8.open(&key, &nonce, b"", &mut buffer),
+        Err(CryptoError::Verification)
+    );
+    assert!(buffer.iter().all(|&byte| byte == 0));
+    let len = TlsAead::Aes128Ccm8.seal(&key, &nonce, b"", &mut buffer, 1 << 14);
+    assert_eq!(len, Ok((1 << 14) + 8));
+}
+
+#[test]
+fn rfc6655_3_lengths() {
+    for (aead, tag) in [(TlsAead::Aes128Ccm8, 8), (TlsAead::Aes128Ccm, 16)] {
+        assert_eq!(aead.lengths(), [16, 12, tag]);
+        assert!(tag <= TlsAead::MAX_TAG_LEN);
     }
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Cuts the vectors of this folder out of the originals: filter.py <folder with wycheproof/ cose-wg-examples/ rfc3610/>
 
-Keeps the parameter sets that COSE registers, drops what the tests do not read, one case per line.
+Keeps the parameter sets that COSE registers and DTLS 1.2 uses, drops what the tests do not read, one case per line.
 """
 import base64, glob, json, os, sys
 
@@ -14,20 +14,22 @@ def write(name, origin, cases):
         f.write('{"origin":%s,"cases":[\n%s\n]}\n' % (json.dumps(origin), lines))
 
 
-def wycheproof(name, keep, fields, group_fields):
+def wycheproof(name, keep, fields, group_fields, valid=lambda t: t["result"] == "valid", output=None):
     cases = []
     for group in json.load(open(f"{source}/wycheproof/{name}_test.json"))["testGroups"]:
         if keep(group):
             for t in group["tests"]:
-                case = {"id": t["tcId"], "valid": t["result"] == "valid"}
+                case = {"id": t["tcId"], "valid": valid(t)}
                 case |= {f: t[f] for f in fields}
                 case |= {k: f(group) for k, f in group_fields.items()}
                 cases.append(case)
-    write(f"wycheproof-{name.replace('_', '-')}.json", f"{name}_test.json", cases)
+    write(f"wycheproof-{(output or name).replace('_', '-')}.json", f"{name}_test.json", cases)
 
 
 AEAD = ["key", "iv", "aad", "msg", "ct", "tag"]
 wycheproof("aes_ccm", lambda g: g["keySize"] != 192 and g["ivSize"] in (56, 104) and g["tagSize"] in (64, 128), AEAD, {})
+wycheproof("aes_ccm", lambda g: (g["keySize"], g["ivSize"]) == (128, 96) and g["tagSize"] in (64, 128), AEAD, {},
+           output="aes_ccm_tls")
 wycheproof("aes_gcm", lambda g: g["ivSize"] == 96, AEAD, {})
 wycheproof("chacha20_poly1305", lambda g: g["ivSize"] == 96, AEAD, {})
 for sha in ("256", "512"):
@@ -35,6 +37,14 @@ for sha in ("256", "512"):
 wycheproof("hmac_sha256", lambda g: g["tagSize"] == 256, ["key", "msg", "tag"], {})
 POINT = {"point": lambda g: g["publicKey"]["uncompressed"]}
 wycheproof("ecdsa_secp256r1_sha256_p1363", lambda g: True, ["msg", "sig"], POINT)
+wycheproof("ecdsa_secp256r1_sha256", lambda g: True, ["msg", "sig"], {"spki": lambda g: g["publicKeyDer"]})
+ECDH = ["public", "private", "shared"]
+# "Acceptable" are compressed points, which TLS does not use, and keys with other ASN.1 than the one of RFC 5480.
+wycheproof("ecdh_secp256r1_ecpoint", lambda g: True, ECDH, {})
+wycheproof("ecdh_secp256r1", lambda g: True, ECDH, {})
+# "Acceptable" are points on the twist and non-canonical ones, which RFC 7748 takes, and those that lead to zero.
+wycheproof("x25519", lambda g: True, ECDH, {},
+           valid=lambda t: t["result"] != "invalid" and "ZeroSharedSecret" not in t["flags"])
 wycheproof("ed25519", lambda g: True, ["msg", "sig"], {"pk": lambda g: g["publicKey"]["pk"]})
 
 
