@@ -87,7 +87,7 @@ class Bench:
 
     def serve(self, name: str, command: list, port: int) -> subprocess.Popen:
         """Starts a server and waits until it answers a CoAP ping on `port`."""
-        with open(self.place / f"{name}.log", "wb") as log:
+        with open(self.place / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
                 [str(part) for part in command], cwd=self.place, start_new_session=True,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
@@ -226,6 +226,16 @@ class Tap:
         arrives = len(datagram) <= 4 or number not in lost
         self.passed.append((way if arrives else way.replace("-", "x"), datagram))
         return arrives
+
+    def repeat_from_the_client(self, request: bytes) -> bytes | None:
+        """Sends a request again from the address it came from, as a new CoAP exchange; gives the answer."""
+        before = len(self.responses)
+        back = list(self.backs.values())[-1]
+        back.send(request[:2] + secrets.token_bytes(2) + request[4:])
+        deadline = time.monotonic() + 2
+        while len(self.responses) == before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.responses[-1] if len(self.responses) > before else None
 
     def nothing_in_the_clear(self) -> None:
         """No request and no success passed without OSCORE, nor block options that OSCORE is to hide (RFC 8613, 4.1)."""

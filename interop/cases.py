@@ -5,7 +5,8 @@ import json
 import time
 from typing import Callable
 
-from bench import HOST, Bench, Keys, Tap, ask, codes, options_of
+import peers
+from bench import HOST, LIBCOAP_CLIENT, Bench, Keys, Tap, ask, codes, options_of
 from site_of_ours import ACE_CBOR, Site, token_request, upload
 
 LARGE = bytes((index * 7 + index // 256) % 256 for index in range(3000))
@@ -203,12 +204,20 @@ def _(bench):
 
 
 def last_request_refused(wire: Tap) -> None:
-    """The same bytes from another address: another exchange for CoAP, a replay for OSCORE (RFC 8613, 7.4)."""
-    answer = ask(wire.server, wire.requests[-1], 2.0)
-    assert answer is not None, "a replayed Confirmable request was ignored"
-    options, _ = options_of(answer)
-    # 4.01 without protection: nothing that only the first answer may say.
-    assert answer[1] == 0x81 and 9 not in options, f"a replay was answered with {answer.hex()}"
+    """The same request in another CoAP exchange is a replay (RFC 8613, 7.4)."""
+    request = wire.requests[-1]
+    answer = wire.repeat_from_the_client(request)
+    assert answer, "a replay from the client's address was ignored"
+    refused_as_replay(answer)
+    # From elsewhere it may also be left without an answer.
+    answer = ask(wire.server, request, 1.0)
+    if answer:
+        refused_as_replay(answer)
+
+
+def refused_as_replay(answer: bytes) -> None:
+    """4.01 without protection: nothing that only the first answer may say."""
+    assert answer[1] == 0x81 and 9 not in options_of(answer)[0], f"a replay was answered with {answer.hex()}"
 
 
 @case("libcoap", FOREIGN_CLIENT, "GET /hello, its first request is lost")
@@ -258,6 +267,23 @@ def _(bench):
     for path, code in [("/led", "4.05"), ("/other", "4.03")]:
         bench.libcoap_client(keys, site.rs_port, path, "-m", "put", "-e", "1")
         expect(codes(bench.log)[-1:], [code], f"PUT {path}")
+
+
+@case("libcoap", FOREIGN_CLIENT, "GET /temp at `ace rs serve`, replayed, is refused")
+def _(bench):
+    site = Site(bench)
+    assert bench.libcoap_client(site.token_context(), site.rs_port, "/temp"), bench.log[-600:]
+    last_request_refused(bench.wires[1])
+
+
+@case("libcoap", FOREIGN_CLIENT, "GET /temp at `ace rs serve` without OSCORE: 4.01 and where the AS is")
+def _(bench):
+    site = Site(bench)
+    finished = bench.run([*peers.trixie(LIBCOAP_CLIENT), "-v", "8", "-B", "8", "-T", "c0de", uri(site.rs_direct, "/temp")])
+    log = finished.out.decode(errors="replace") + finished.log
+    # RFC 9200, 5.3: the AS in a map of hints, application/ace+cbor.
+    wanted = f"coap://{HOST}:{site.as_direct}/token".encode().hex()
+    assert "c:4.01" in log and "ace+cbor" in log and wanted in log, log[-800:]
 
 
 # ---------------------------------------------------------------- our client, libcoap's server
@@ -542,13 +568,28 @@ def _(bench):
     in_blocks(bench, 2)
 
 
-@case("aiocoap", FOREIGN_CLIENT, "a client without this stack: token, upload, GET /temp, PUT /led 4.05")
+@case("aiocoap", FOREIGN_CLIENT, "POST /token after `ace serve` was killed (B.1.2 Echo)")
+def _(bench):
+    site = Site(bench)
+    first = aiocoap_gets_token(bench, site)
+    expect(len(bench.wire.requests), 1, "requests sent")
+    site.kill_server_and_start_again()
+    second = aiocoap_gets_token(bench, site)
+    expect(len(bench.wire.requests), 3, "requests sent")
+    # RFC 9203, 3.2.1: the identifier of the input material and the secret are of one token alone.
+    for key in ("0", "2"):
+        assert first["8"]["4"][key] != second["8"]["4"][key], f"osc {key} twice"
+
+
+@case("aiocoap", FOREIGN_CLIENT, "a client without this stack: token, upload, GET /temp, PUT refused")
 def _(bench):
     site = Site(bench)
     keys = upload(site.rs_direct, aiocoap_gets_token(bench, site))
     assert aiocoap_asks(bench, keys, site.rs_port, "GET", "/temp"), "an empty /temp"
-    got = bench.aiocoap_client(keys, "PUT", uri(site.rs_port, "/led"), "--payload", str(bench.write("one", "1")))
-    assert got.get("code", "").startswith("4.05"), f"PUT /led: {got}"
+    # The token is for GET of /temp alone, as asked for (RFC 9200, 5.10.2).
+    for path, code in [("/temp", "4.05"), ("/led", "4.03")]:
+        got = bench.aiocoap_client(keys, "PUT", uri(site.rs_port, path), "--payload", str(bench.write("one", "1")))
+        assert got.get("code", "").startswith(code), f"PUT {path}: {got}"
 
 
 @case("aiocoap", FOREIGN_CLIENT, "GET /temp at `ace rs serve` with a token's context")

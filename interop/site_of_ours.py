@@ -20,13 +20,22 @@ class Site:
         self.alice = bench.write("alice.json", self.ace("client", "add", "alice").out)
         self.ace("grant", "alice", "thermo", "GET /temp")
         self.ace("grant", "alice", "thermo", "GET /led")
-        bench.serve("as", [bench.tools["ace"], "serve", "--site", self.folder], self.as_port)
+        self.as_direct = self.as_port
+        self.start_server()
         bench.serve("rs", [
             bench.tools["ace"], "rs", "serve", self.thermo, "--listen", f"{HOST}:{self.rs_port}",
         ], self.rs_port)
         # Uploads go past the tap: /authz-info is not protected (RFC 9203, 4.1).
         self.rs_direct = self.rs_port
         self.as_port, self.rs_port = bench.tap(self.as_port), bench.tap(self.rs_port)
+
+    def start_server(self) -> None:
+        self.server = self.bench.serve("as", [self.bench.tools["ace"], "serve", "--site", self.folder], self.as_direct)
+
+    def kill_server_and_start_again(self) -> None:
+        self.server.kill()
+        self.server.wait(5)
+        self.start_server()
 
     def ace(self, *arguments, site=True) -> Finished:
         place = ("--site", self.folder) if site else ()
@@ -49,8 +58,8 @@ class Site:
 
 
 def token_request(audience: str, path: str) -> bytes:
-    """A token request for GET of one path (RFC 9200, 5.8.1; RFC 9237): {5: audience, 9: <<[[path, 1]]>>}."""
-    return b"\xa2\x05" + text(audience) + b"\x09" + string(b"\x81\x82" + text(path) + b"\x01")
+    """For GET of one path and the name of the profile (RFC 9200, 5.8.1; RFC 9237): {5: …, 9: <<[[path, 1]]>>, 38: null}."""
+    return b"\xa3\x05" + text(audience) + b"\x09" + string(b"\x81\x82" + text(path) + b"\x01") + b"\x18\x26\xf6"
 
 
 def upload(port: int, access_information: dict) -> Keys:
