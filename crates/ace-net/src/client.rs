@@ -2,7 +2,9 @@
 
 use std::{io, net::SocketAddr};
 
-use ace_client::{Client, ClientError, Config, Event, Phase, Reason, Refusal, Request, RequestError, Step};
+use ace_client::{
+    Client, ClientError, Config, Event, Phase, Reason, Refusal, Request, RequestError, Step,
+};
 use ace_oscore::storage::Storage;
 use ace_wire::{ace::ErrorCode, coap::Code};
 use tokio::net::UdpSocket;
@@ -116,7 +118,11 @@ impl<'c, S: Storage> Requester<'c, S> {
         };
         let any = any.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
         let engine = Box::new(Client::new(config, storage, &mut randomness())?);
-        Ok(Self { socket: udp::bind(any).await?, clock: Clock::start(), engine })
+        Ok(Self {
+            socket: udp::bind(any).await?,
+            clock: Clock::start(),
+            engine,
+        })
     }
 
     /// Makes one request and waits for how it ends; `watch` sees what happens on the way.
@@ -130,7 +136,8 @@ impl<'c, S: Storage> Requester<'c, S> {
         watch: &mut (dyn FnMut(Seen<'_>) + Send),
     ) -> Result<Outcome, RequesterError> {
         let mut rng = randomness();
-        self.engine.request(self.clock.now(), wall_clock(), rs, request, &mut rng)?;
+        self.engine
+            .request(self.clock.now(), wall_clock(), rs, request, &mut rng)?;
         let mut buffer = vec![0; udp::MAX_DATAGRAM];
         loop {
             let mut ended = None;
@@ -164,10 +171,18 @@ impl<'c, S: Storage> Requester<'c, S> {
     ///
     /// # Errors
     /// A request that cannot be made.
-    pub fn draft(&mut self, rs: SocketAddr, request: Request<'_>) -> Result<Option<Vec<u8>>, RequestError> {
+    pub fn draft(
+        &mut self,
+        rs: SocketAddr,
+        request: Request<'_>,
+    ) -> Result<Option<Vec<u8>>, RequestError> {
         let now = self.clock.now();
-        self.engine.request(now, wall_clock(), rs, request, &mut randomness())?;
-        let datagram = self.engine.poll_transmit(now).map(|transmit| transmit.datagram.to_vec());
+        self.engine
+            .request(now, wall_clock(), rs, request, &mut randomness())?;
+        let datagram = self
+            .engine
+            .poll_transmit(now)
+            .map(|transmit| transmit.datagram.to_vec());
         self.engine.cancel();
         while self.engine.poll_event().is_some() {}
         Ok(datagram)
@@ -182,14 +197,31 @@ impl<'c, S: Storage> Requester<'c, S> {
 /// The end of a request in an event; `None` for events that are none.
 fn outcome(event: Event<'_>) -> Option<Outcome> {
     Some(match event {
-        Event::Response { code, content_format, payload, protected } => {
-            Outcome::Response { code, content_format, payload: payload.to_vec(), protected }
-        }
+        Event::Response {
+            code,
+            content_format,
+            payload,
+            protected,
+        } => Outcome::Response {
+            code,
+            content_format,
+            payload: payload.to_vec(),
+            protected,
+        },
         Event::Refused { by } => Outcome::Refused(match by {
-            Refusal::As { error, description } => {
-                RefusedBy::As { error, description: description.map(String::from) }
-            }
-            Refusal::Rs { step, code, protected } => RefusedBy::Rs { step, code, protected },
+            Refusal::As { error, description } => RefusedBy::As {
+                error,
+                description: description.map(String::from),
+            },
+            Refusal::Rs {
+                step,
+                code,
+                protected,
+            } => RefusedBy::Rs {
+                step,
+                code,
+                protected,
+            },
             Refusal::NotGranted { code } => RefusedBy::NotGranted { code },
             Refusal::UntrustedAs { uri } => RefusedBy::UntrustedAs { uri: uri.into() },
         }),

@@ -31,7 +31,11 @@ impl FileStorage {
     /// [`io::ErrorKind::WouldBlock`] if another program has it open; [`io::ErrorKind::InvalidData`] if it is no file of
     /// this kind; what the system says otherwise.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let lock = private().create(true).truncate(false).write(true).open(beside(path, "lock"))?;
+        let lock = private()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(beside(path, "lock"))?;
         lock.try_lock().map_err(io::Error::from)?;
         let records = match File::open(path) {
             Ok(mut file) => {
@@ -42,7 +46,11 @@ impl FileStorage {
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(error),
         };
-        Ok(Self { path: path.to_owned(), records, _lock: lock })
+        Ok(Self {
+            path: path.to_owned(),
+            records,
+            _lock: lock,
+        })
     }
 
     /// Whether nothing was ever saved.
@@ -52,11 +60,18 @@ impl FileStorage {
 
     fn write(&self) -> io::Result<()> {
         let temporary = beside(&self.path, "new");
-        let mut file = private().create(true).truncate(true).write(true).open(&temporary)?;
+        let mut file = private()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(&temporary)?;
         file.write_all(&encode(&self.records))?;
         file.sync_all()?;
         std::fs::rename(&temporary, &self.path)?;
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = self
+            .path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 }
@@ -65,8 +80,12 @@ impl Storage for FileStorage {
     type Error = io::Error;
 
     fn load(&mut self, key: Key, out: &mut [u8]) -> io::Result<Option<usize>> {
-        let Some(record) = self.records.get(&key.0) else { return Ok(None) };
-        out.get_mut(..record.len()).ok_or(io::ErrorKind::InvalidData)?.copy_from_slice(record);
+        let Some(record) = self.records.get(&key.0) else {
+            return Ok(None);
+        };
+        out.get_mut(..record.len())
+            .ok_or(io::ErrorKind::InvalidData)?
+            .copy_from_slice(record);
         Ok(Some(record.len()))
     }
 
@@ -95,7 +114,11 @@ fn encode(records: &BTreeMap<u32, Vec<u8>>) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     for (key, record) in records {
         bytes.extend(key.to_be_bytes());
-        bytes.extend(u32::try_from(record.len()).unwrap_or(u32::MAX).to_be_bytes());
+        bytes.extend(
+            u32::try_from(record.len())
+                .unwrap_or(u32::MAX)
+                .to_be_bytes(),
+        );
         bytes.extend(record);
     }
     bytes
@@ -138,7 +161,10 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+            let mode = std::fs::metadata(&path)
+                .expect("there")
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600);
         }
     }
@@ -161,7 +187,11 @@ mod tests {
         assert_eq!(decode(&bytes).as_ref(), Some(&records));
         let whole = [MAGIC.len(), MAGIC.len() + 8 + 9];
         for cut in 0..bytes.len() {
-            assert_eq!(decode(&bytes[..cut]).is_some(), whole.contains(&cut), "{cut}");
+            assert_eq!(
+                decode(&bytes[..cut]).is_some(),
+                whole.contains(&cut),
+                "{cut}"
+            );
         }
     }
 }

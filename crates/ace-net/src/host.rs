@@ -31,7 +31,10 @@ impl Clock {
 
 /// Seconds since 1970, as tokens count them; `None` if the system's clock stands before that.
 pub fn wall_clock() -> Option<u64> {
-    SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|elapsed| elapsed.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .map(|elapsed| elapsed.as_secs())
 }
 
 /// The operating system's random numbers.

@@ -74,7 +74,12 @@ pub async fn serve_resources<R: Resources, S: Storage>(
 fn log(event: &Event<SocketAddr>) {
     let peer = event.peer.map(|peer| peer.to_string()).unwrap_or_default();
     match &event.kind {
-        EventKind::Request { method, path, answer, outcome } => match outcome {
+        EventKind::Request {
+            method,
+            path,
+            answer,
+            outcome,
+        } => match outcome {
             Outcome::Handled | Outcome::Block | Outcome::Challenged => {
                 debug!(peer, %method, %path, %answer, ?outcome, "request");
             }

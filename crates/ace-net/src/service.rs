@@ -59,7 +59,11 @@ pub fn answer_of_packet(packet: Packet) -> Answer {
         .options()
         .flat_map(|(number, values)| values.iter().map(|value| (*number, value.clone())))
         .collect();
-    Answer { code, options, payload: packet.payload.into() }
+    Answer {
+        code,
+        options,
+        payload: packet.payload.into(),
+    }
 }
 
 impl Service for AuthorizationServer {
@@ -69,7 +73,14 @@ impl Service for AuthorizationServer {
             return None;
         };
         let message = request.message().ok()?;
-        self.handle(request.received, now_unix, request.peer, &message, request.size()).await
+        self.handle(
+            request.received,
+            now_unix,
+            request.peer,
+            &message,
+            request.size(),
+        )
+        .await
     }
 }
 
@@ -98,7 +109,9 @@ pub async fn serve<S: Service>(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let clock = Clock::start();
-    let slots: Vec<Slot<SocketAddr>> = std::iter::repeat_with(Slot::new).take(limits.slots).collect();
+    let slots: Vec<Slot<SocketAddr>> = std::iter::repeat_with(Slot::new)
+        .take(limits.slots)
+        .collect();
     let mut endpoint = Endpoint::new(slots, Transmission::default(), &mut randomness());
     // Bounded by the slots: each waiting exchange sends one answer.
     let (answers, mut answered) = mpsc::channel::<(Exchange, Option<Answer>)>(limits.slots.max(1));

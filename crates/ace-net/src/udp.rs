@@ -20,7 +20,10 @@ pub async fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// Receives one datagram. What a peer's machine reports (port unreachable) ends nothing.
-pub(crate) async fn receive<'b>(socket: &UdpSocket, buffer: &'b mut [u8]) -> io::Result<(&'b [u8], SocketAddr)> {
+pub(crate) async fn receive<'b>(
+    socket: &UdpSocket,
+    buffer: &'b mut [u8],
+) -> io::Result<(&'b [u8], SocketAddr)> {
     loop {
         match socket.recv_from(buffer).await {
             Ok((length, peer)) => return Ok((buffer.get(..length).unwrap_or(&[]), peer)),
@@ -47,5 +50,8 @@ pub(crate) async fn sleep_until(clock: &Clock, at: Option<Instant>) {
 
 fn is_the_peers(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable};
-    matches!(error.kind(), ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable)
+    matches!(
+        error.kind(),
+        ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable
+    )
 }
