@@ -158,3 +158,86 @@ pub async fn serve<S: Service>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use coap_lite::{CoapOption, MessageClass, MessageType, RequestType, ResponseType};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Written against `coap-lite` alone; counts its calls.
+    struct Counting(AtomicUsize);
+
+    impl Service for Counting {
+        async fn call(&self, request: Request) -> Option<Answer> {
+            let asked = request.packet()?;
+            self.0.fetch_add(1, Ordering::Relaxed);
+            let mut answer = Packet::new();
+            answer.header.code = MessageClass::Response(ResponseType::Content);
+            answer.add_option(CoapOption::ContentFormat, vec![]);
+            answer.payload = asked.get_first_option(CoapOption::UriPath)?.clone();
+            Some(answer_of_packet(answer))
+        }
+    }
+
+    fn get(id: u16, path: &str) -> Vec<u8> {
+        let mut packet = Packet::new();
+        packet.header.set_type(MessageType::Confirmable);
+        packet.header.code = MessageClass::Request(RequestType::Get);
+        packet.header.message_id = id;
+        packet.set_token(vec![1, 2, 3]);
+        packet.add_option(CoapOption::UriPath, path.as_bytes().to_vec());
+        packet.to_bytes().expect("short")
+    }
+
+    async fn ask(socket: &UdpSocket, datagram: &[u8]) -> Packet {
+        socket.send(datagram).await.expect("sent");
+        let mut buffer = [0; 2048];
+        let length = timeout(Duration::from_secs(5), socket.recv(&mut buffer));
+        let length = length.await.expect("an answer").expect("received");
+        Packet::from_bytes(&buffer[..length]).expect("CoAP")
+    }
+
+    #[tokio::test]
+    async fn rfc7252_4_5_a_repeated_request_is_answered_and_not_run_again() {
+        let server = crate::bind("127.0.0.1:0".parse().expect("an address"))
+            .await
+            .expect("a socket");
+        let address = server.local_addr().expect("bound");
+        let service = Arc::new(Counting(AtomicUsize::new(0)));
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let running = tokio::spawn(serve(
+            server,
+            Arc::clone(&service),
+            Limits { slots: 16 },
+            async {
+                let _ = stopped.await;
+            },
+        ));
+
+        let client = crate::bind("127.0.0.1:0".parse().expect("an address"))
+            .await
+            .expect("a socket");
+        client.connect(address).await.expect("connected");
+        for garbage in [&[0xff; 40][..], &[], &[0x40], &[0x80, 1, 0, 0]] {
+            client.send(garbage).await.expect("sent");
+        }
+        let first = ask(&client, &get(7, "temp")).await;
+        assert_eq!(first.payload, b"temp");
+        assert_eq!(first.get_token(), [1, 2, 3]);
+        assert_eq!(first.header.get_type(), MessageType::Acknowledgement);
+        assert_eq!(ask(&client, &get(7, "temp")).await, first);
+        assert_eq!(service.0.load(Ordering::Relaxed), 1);
+        assert_eq!(ask(&client, &get(8, "led")).await.payload, b"led");
+        assert_eq!(service.0.load(Ordering::Relaxed), 2);
+
+        stop.send(()).expect("running");
+        running.await.expect("no panic").expect("no error");
+    }
+}
