@@ -7,10 +7,16 @@ use clap_complete::Shell;
 
 /// ACE for constrained devices: who may do what to which device, and the device enforces it itself.
 #[derive(Debug, Parser)]
-#[command(name = "ace", version, max_term_width = 100, arg_required_else_help = true, after_help = "\
+#[command(
+    name = "ace",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = "\
 Start with:
   ace demo                                   a device getting in, on real sockets
-  ace init ./site && ace serve --site ./site  your own authorization server")]
+  ace init ./site && ace serve --site ./site  your own authorization server"
+)]
 pub struct Arguments {
     /// Show the exchange message by message: names, codes, sizes, decoded CBOR, never a key. Twice: the engines' log too.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -34,7 +40,9 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run an AS, a resource server and a client on UDP sockets of this machine and show the exchange
-    #[command(after_help = "Example:\n  ace demo\n  ace demo --json | jq '.steps[] | {name, code}'")]
+    #[command(
+        after_help = "Example:\n  ace demo\n  ace demo --json | jq '.steps[] | {name, code}'"
+    )]
     Demo(Demo),
     /// Make the folder of an authorization server: ace.toml, store and keys
     #[command(after_help = "Example:\n  ace init ./site")]
@@ -73,15 +81,19 @@ Examples:
     },
     /// Print the completions of a shell
     #[command(after_help = "Example:\n  ace completions bash > /etc/bash_completion.d/ace")]
-    Completions {
-        shell: Shell,
-    },
+    Completions { shell: Shell },
 }
 
 impl Command {
     /// Whether it runs until it is stopped.
     pub const fn serves(&self) -> bool {
-        matches!(self, Self::Serve(_) | Self::Rs { command: Rs::Serve { .. } })
+        matches!(
+            self,
+            Self::Serve(_)
+                | Self::Rs {
+                    command: Rs::Serve { .. }
+                }
+        )
     }
 }
 
@@ -104,7 +116,12 @@ pub struct Init {
 #[derive(Debug, Args)]
 pub struct Site {
     /// The folder made by `ace init`
-    #[arg(long = "site", value_name = "DIR", default_value = ".", env = "ACE_SITE")]
+    #[arg(
+        long = "site",
+        value_name = "DIR",
+        default_value = ".",
+        env = "ACE_SITE"
+    )]
     pub path: PathBuf,
 }
 
@@ -123,7 +140,9 @@ pub struct Serve {
 #[derive(Debug, Subcommand)]
 pub enum Rs {
     /// Register a resource server and print its bundle
-    #[command(after_help = "Example:\n  ace rs add thermo --audience thermo --site ./site > thermo.json")]
+    #[command(
+        after_help = "Example:\n  ace rs add thermo --audience thermo --site ./site > thermo.json"
+    )]
     Add {
         name: String,
         /// The audience that clients ask tokens for; the name if not given
@@ -248,7 +267,12 @@ Examples:
 
 /// Writes the completions of `shell` to standard output.
 pub fn print_completions(shell: Shell) {
-    clap_complete::generate(shell, &mut Arguments::command(), "ace", &mut std::io::stdout());
+    clap_complete::generate(
+        shell,
+        &mut Arguments::command(),
+        "ace",
+        &mut std::io::stdout(),
+    );
 }
 
 #[cfg(test)]

@@ -99,15 +99,26 @@ store = "store.sqlite"
             Failure::setup(format!("{place}: {message}; correct it and try again"))
         })?;
         let wrong = |key: &str, why: &str| {
-            let line = text.lines().position(|line| line.trim_start().starts_with(key));
+            let line = text
+                .lines()
+                .position(|line| line.trim_start().starts_with(key));
             let line = line.map_or(String::new(), |at| format!("line {} of ", at + 1));
-            Err(Failure::setup(format!("{line}{}: {key} {why}", path.display())))
+            Err(Failure::setup(format!(
+                "{line}{}: {key} {why}",
+                path.display()
+            )))
         };
         if !(1..=Self::MAX_TOKEN_LIFETIME).contains(&config.token_lifetime) {
-            return wrong("token_lifetime", &format!("must be 1 to {} seconds", Self::MAX_TOKEN_LIFETIME));
+            return wrong(
+                "token_lifetime",
+                &format!("must be 1 to {} seconds", Self::MAX_TOKEN_LIFETIME),
+            );
         }
         if ace_wire::coap::Uri::parse(&config.uri).is_err() {
-            return wrong("uri", "must be a coap:// URI such as \"coap://127.0.0.1:5683/token\"");
+            return wrong(
+                "uri",
+                "must be a coap:// URI such as \"coap://127.0.0.1:5683/token\"",
+            );
         }
         if config.issuer.is_empty() || config.issuer.len() > 255 {
             return wrong("issuer", "must have 1 to 255 characters");
@@ -125,7 +136,9 @@ mod tests {
     }
 
     fn message(text: &str) -> String {
-        Config::parse(text, Path::new("ace.toml")).expect_err("refused").to_string()
+        Config::parse(text, Path::new("ace.toml"))
+            .expect_err("refused")
+            .to_string()
     }
 
     #[test]
@@ -141,9 +154,15 @@ mod tests {
         let text = Config::text(listen());
         let unknown = message(&format!("{text}\nlisen = 1\n"));
         let line = text.lines().count() + 2;
-        assert!(unknown.starts_with(&format!("line {line} of ace.toml: unknown field `lisen`")), "{unknown}");
+        assert!(
+            unknown.starts_with(&format!("line {line} of ace.toml: unknown field `lisen`")),
+            "{unknown}"
+        );
         let lifetime = message(&text.replace("token_lifetime = 3600", "token_lifetime = 0"));
-        assert!(lifetime.starts_with("line 13 of ace.toml: token_lifetime must be 1 to"), "{lifetime}");
+        assert!(
+            lifetime.starts_with("line 13 of ace.toml: token_lifetime must be 1 to"),
+            "{lifetime}"
+        );
         let uri = message(&text.replace("coap://127.0.0.1:5683/token", "http://x/token"));
         assert!(uri.contains("ace.toml: uri must be a coap:// URI"), "{uri}");
         let syntax = message("listen = ");

@@ -56,7 +56,8 @@ struct Step {
 
 /// Runs the demo.
 pub async fn run(demo: Demo, output: &Output) -> Result<(), Failure> {
-    let folder = tempfile::tempdir().map_err(|error| Failure::setup(format!("no temporary folder: {error}")))?;
+    let folder = tempfile::tempdir()
+        .map_err(|error| Failure::setup(format!("no temporary folder: {error}")))?;
     let path = folder.path().join("site");
     // The ports are the system's choice, so that a demo never meets another program.
     let as_socket = serve::bind(SocketAddr::from(([127, 0, 0, 1], 0)), "the system").await?;
@@ -66,8 +67,16 @@ pub async fn run(demo: Demo, output: &Output) -> Result<(), Failure> {
     config.token_lifetime = TOKEN_LIFETIME;
 
     let store = Store::open(path.join(&config.store)).await?;
-    let registry = Registry::new(store, Site { issuer: config.issuer.clone(), uri: config.uri.clone() });
-    let rs_bundle = registry.add_rs("thermo", "thermo", &RsOptions::default()).await?;
+    let registry = Registry::new(
+        store,
+        Site {
+            issuer: config.issuer.clone(),
+            uri: config.uri.clone(),
+        },
+    );
+    let rs_bundle = registry
+        .add_rs("thermo", "thermo", &RsOptions::default())
+        .await?;
     let bundle = registry.add_client("alice", &[Profile::CoapOscore]).await?;
     registry.grant("alice", "thermo", "GET /temp").await?;
     drop(registry);
@@ -78,7 +87,14 @@ pub async fn run(demo: Demo, output: &Output) -> Result<(), Failure> {
     let rs = rs_socket.local_addr().map_err(Failure::setup)?;
     let rs_state = folder.path().join("thermo.state");
     tokio::spawn(async move {
-        sample::serve_on(&rs_bundle, &rs_socket, &rs_state, false, std::future::pending()).await
+        sample::serve_on(
+            &rs_bundle,
+            &rs_socket,
+            &rs_state,
+            false,
+            std::future::pending(),
+        )
+        .await
     });
 
     let state = FileStorage::open(&folder.path().join("alice.state"))
@@ -90,7 +106,9 @@ pub async fn run(demo: Demo, output: &Output) -> Result<(), Failure> {
     client.on_denied = OnDenied::Report;
     client.renew_before = Duration::ZERO;
     client.watch = Watch(Some(&watch));
-    let mut requester = Requester::new(client, state).await.map_err(Failure::setup)?;
+    let mut requester = Requester::new(client, state)
+        .await
+        .map_err(Failure::setup)?;
 
     if !demo.json {
         print!("{}", picture_head(output, as_address, rs));
@@ -102,16 +120,24 @@ pub async fn run(demo: Demo, output: &Output) -> Result<(), Failure> {
     })
     .await?;
     let ok = steps.len() == STEPS && steps.iter().all(|step| step.code == dotted(step.expected));
-    let wrong = steps.iter().find(|step| step.code != dotted(step.expected)).map(|step| step.name);
+    let wrong = steps
+        .iter()
+        .find(|step| step.code != dotted(step.expected))
+        .map(|step| step.name);
     if demo.json {
         site::print_json(&Report { ok, steps })?;
     } else if ok {
-        println!("\n{}", output.good("the device decided alone: by the token it was given, offline from the AS"));
+        println!(
+            "\n{}",
+            output.good("the device decided alone: by the token it was given, offline from the AS")
+        );
     }
     match wrong {
         None if ok => Ok(()),
         None => Err(Failure::refused("the exchange stopped early")),
-        Some(name) => Err(Failure::refused(format!("step {name} did not answer as it must"))),
+        Some(name) => Err(Failure::refused(format!(
+            "step {name} did not answer as it must"
+        ))),
     }
 }
 
@@ -133,28 +159,72 @@ async fn exchange(
     // hints, token, upload, access: one request of the application.
     let outcome = meter.request(requester, rs, Request::get("/temp")).await?;
     for (name, phase, expected, says) in [
-        ("hints", Phase::Hints, Code::UNAUTHORIZED, meter.seen(|seen| seen.hints.clone())),
-        ("token", Phase::Token, Code::CREATED, "a token for this client and this device alone, and the key in it".into()),
-        ("upload", Phase::Upload, Code::CREATED, "opened and checked on the device; both sides derive fresh keys".into()),
+        (
+            "hints",
+            Phase::Hints,
+            Code::UNAUTHORIZED,
+            meter.seen(|seen| seen.hints.clone()),
+        ),
+        (
+            "token",
+            Phase::Token,
+            Code::CREATED,
+            "a token for this client and this device alone, and the key in it".into(),
+        ),
+        (
+            "upload",
+            Phase::Upload,
+            Code::CREATED,
+            "opened and checked on the device; both sides derive fresh keys".into(),
+        ),
         ("access", Phase::Access, Code::CONTENT, said(&outcome)),
     ] {
         match meter.taken(phase) {
             Some(taken) => done(taken.step(name, expected, says)),
-            None => return Err(Failure::refused(format!("step {name} did not take place: {outcome:?}"))),
+            None => {
+                return Err(Failure::refused(format!(
+                    "step {name} did not take place: {outcome:?}"
+                )));
+            }
         }
     }
     let accessed = meter.seen(|seen| seen.last_sent.clone());
 
-    let outcome = meter.request(requester, rs, Request { payload: b"1", ..Request::new(Code::PUT, "/led") }).await?;
-    if !matches!(outcome, Outcome::Refused(RefusedBy::Rs { protected: true, .. })) {
-        return Err(Failure::refused(format!("PUT /led was not refused under protection: {outcome:?}")));
+    let outcome = meter
+        .request(
+            requester,
+            rs,
+            Request {
+                payload: b"1",
+                ..Request::new(Code::PUT, "/led")
+            },
+        )
+        .await?;
+    if !matches!(
+        outcome,
+        Outcome::Refused(RefusedBy::Rs {
+            protected: true,
+            ..
+        })
+    ) {
+        return Err(Failure::refused(format!(
+            "PUT /led was not refused under protection: {outcome:?}"
+        )));
     }
     let taken = meter.taken(Phase::Access).unwrap_or_default();
-    done(taken.step("denied", Code::FORBIDDEN, "PUT /led: the token covers GET /temp alone".into()));
+    done(taken.step(
+        "denied",
+        Code::FORBIDDEN,
+        "PUT /led: the token covers GET /temp alone".into(),
+    ));
 
     let replayed = again(&accessed, 0x5a5a).ok_or_else(|| Failure::refused("nothing to replay"))?;
     let says = "the same protected request again: refused by its sequence number";
-    done(by_hand(requester, rs, &replayed).await?.step("replay", Code::UNAUTHORIZED, says.into()));
+    done(
+        by_hand(requester, rs, &replayed)
+            .await?
+            .step("replay", Code::UNAUTHORIZED, says.into()),
+    );
 
     // Protected while the token is good, sent when it is no longer.
     let held = requester
@@ -162,8 +232,14 @@ async fn exchange(
         .map_err(Failure::setup)?
         .ok_or_else(|| Failure::refused("no request to hold back"))?;
     tokio::time::sleep(Duration::from_secs(TOKEN_LIFETIME)).await;
-    let says = format!("a fresh request, {TOKEN_LIFETIME} s later: the token is over, and its keys with it");
-    done(by_hand(requester, rs, &held).await?.step("expired", Code::UNAUTHORIZED, says));
+    let says = format!(
+        "a fresh request, {TOKEN_LIFETIME} s later: the token is over, and its keys with it"
+    );
+    done(
+        by_hand(requester, rs, &held)
+            .await?
+            .step("expired", Code::UNAUTHORIZED, says),
+    );
     Ok(steps)
 }
 
@@ -205,12 +281,20 @@ struct Sightings {
 
 impl Meter {
     fn new(rs: SocketAddr) -> Self {
-        Self { rs, seen: Mutex::default() }
+        Self {
+            rs,
+            seen: Mutex::default(),
+        }
     }
 
     fn seen<T>(&self, look: impl FnOnce(&mut Sightings) -> T) -> T {
         // Nothing panics while it looks; if it did, the numbers would still be numbers.
-        look(&mut self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        look(
+            &mut self
+                .seen
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
     }
 
     async fn request(
@@ -220,7 +304,10 @@ impl Meter {
         request: Request<'_>,
     ) -> Result<Outcome, Failure> {
         self.seen(|seen| seen.phases.clear());
-        requester.request(rs, request, &mut |event| self.datagram(&event)).await.map_err(Failure::refused)
+        requester
+            .request(rs, request, &mut |event| self.datagram(&event))
+            .await
+            .map_err(Failure::refused)
     }
 
     fn datagram(&self, event: &Seen<'_>) {
@@ -256,13 +343,20 @@ impl Meter {
             return;
         }
         self.seen(|seen| {
-            if let Some((.., taken)) = seen.phases.iter_mut().rev().find(|(phase, ..)| *phase == watched.phase) {
+            if let Some((.., taken)) = seen
+                .phases
+                .iter_mut()
+                .rev()
+                .find(|(phase, ..)| *phase == watched.phase)
+            {
                 taken.code = Some(watched.code);
             }
             if watched.phase == Phase::Hints
                 && let Ok(hints) = AsRequestCreationHints::parse(watched.payload)
             {
-                let scope = hints.scope.map_or_else(|| "?".into(), |scope| scope_words(&scope));
+                let scope = hints
+                    .scope
+                    .map_or_else(|| "?".into(), |scope| scope_words(&scope));
                 let (uri, audience) = (hints.r#as.unwrap_or("?"), hints.audience.unwrap_or("?"));
                 seen.hints = format!("ask {uri} for audience \"{audience}\", scope {scope}");
             }
@@ -271,7 +365,12 @@ impl Meter {
 
     /// What a phase took.
     fn taken(&self, phase: Phase) -> Option<Taken> {
-        self.seen(|seen| seen.phases.iter().find(|(p, ..)| *p == phase).map(|(.., taken)| *taken))
+        self.seen(|seen| {
+            seen.phases
+                .iter()
+                .find(|(p, ..)| *p == phase)
+                .map(|(.., taken)| *taken)
+        })
     }
 }
 
@@ -282,8 +381,14 @@ fn again(datagram: &[u8], id: u16) -> Option<Vec<u8>> {
     let mut options = OptionList::<16>::new();
     options.extend(message.options, |_| true).ok()?;
     let mut copy = vec![0; datagram.len()];
-    let mut writer =
-        Writer::new(&mut copy, Type::Confirmable, message.code, id ^ message.id, message.token).ok()?;
+    let mut writer = Writer::new(
+        &mut copy,
+        Type::Confirmable,
+        message.code,
+        id ^ message.id,
+        message.token,
+    )
+    .ok()?;
     writer.options(&options).ok()?;
     writer.payload(message.payload).ok()?;
     let length = writer.finish();
@@ -292,17 +397,26 @@ fn again(datagram: &[u8], id: u16) -> Option<Vec<u8>> {
 }
 
 /// Sends one datagram from the client's socket and waits for what comes back.
-async fn by_hand(requester: &Requester<'_, FileStorage>, rs: SocketAddr, datagram: &[u8]) -> Result<Taken, Failure> {
+async fn by_hand(
+    requester: &Requester<'_, FileStorage>,
+    rs: SocketAddr,
+    datagram: &[u8],
+) -> Result<Taken, Failure> {
     let began = Instant::now();
     let socket = requester.socket();
     let mut buffer = [0; 2048];
     let lost = |error: std::io::Error| Failure::setup(format!("the socket failed: {error}"));
     socket.send_to(datagram, rs).await.map_err(lost)?;
     let received = tokio::time::timeout(PATIENCE, socket.recv_from(&mut buffer)).await;
-    let mut taken = Taken { request_bytes: datagram.len(), time: began.elapsed(), ..Taken::default() };
+    let mut taken = Taken {
+        request_bytes: datagram.len(),
+        time: began.elapsed(),
+        ..Taken::default()
+    };
     if let Ok(received) = received {
         let (length, _) = received.map_err(lost)?;
-        let message = Message::parse(&buffer[..length]).map_err(|_| Failure::refused("an answer that is no CoAP"))?;
+        let message = Message::parse(&buffer[..length])
+            .map_err(|_| Failure::refused("an answer that is no CoAP"))?;
         // A refusal under OSCORE would hide its code; these are in the clear.
         taken.code = (!message.options.contains(option::OSCORE)).then_some(message.code);
         taken.response_bytes = length;
@@ -313,8 +427,16 @@ async fn by_hand(requester: &Requester<'_, FileStorage>, rs: SocketAddr, datagra
 
 fn said(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Response { payload, content_format: Some(content_format::TEXT_PLAIN), protected: true, .. } => {
-            format!("\"{}\", end to end under OSCORE; the AS is not asked", String::from_utf8_lossy(payload))
+        Outcome::Response {
+            payload,
+            content_format: Some(content_format::TEXT_PLAIN),
+            protected: true,
+            ..
+        } => {
+            format!(
+                "\"{}\", end to end under OSCORE; the AS is not asked",
+                String::from_utf8_lossy(payload)
+            )
         }
         other => format!("{other:?}"),
     }
@@ -342,11 +464,21 @@ fn picture_step(output: &Output, step: &Step) -> String {
         _ => " (OSCORE)",
     };
     let (there, back) = if to_as {
-        (arrow(&format!("{asks}{lock}"), 33, true) + "|                    |", arrow(&step.code, 33, false) + "|                    |")
+        (
+            arrow(&format!("{asks}{lock}"), 33, true) + "|                    |",
+            arrow(&step.code, 33, false) + "|                    |",
+        )
     } else {
-        (arrow(&format!("{asks}{lock}"), 54, true) + "|", arrow(&step.code, 54, false) + "|")
+        (
+            arrow(&format!("{asks}{lock}"), 54, true) + "|",
+            arrow(&step.code, 54, false) + "|",
+        )
     };
-    let paint = if step.code == dotted(step.expected) { Output::good } else { Output::bad };
+    let paint = if step.code == dotted(step.expected) {
+        Output::good
+    } else {
+        Output::bad
+    };
     let name = output.bold(&format!("{:7}", step.name));
     format!(
         "{name}   |{there}  {:4}\n          |{back}        {:4}  {:6.2}\n          {}\n",

@@ -12,12 +12,18 @@ pub struct Failure {
 impl Failure {
     /// The other side refused, or did not answer: exit code 1.
     pub fn refused(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), code: 1 }
+        Self {
+            message: message.to_string(),
+            code: 1,
+        }
     }
 
     /// The command, a file or the machine is not as it must be: exit code 2.
     pub fn setup(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), code: 2 }
+        Self {
+            message: message.to_string(),
+            code: 2,
+        }
     }
 
     /// A file that could not be read or written, with what to do about it.
@@ -30,7 +36,10 @@ impl Failure {
             ErrorKind::StorageFull => "make room on the disk",
             _ => "see the message of the system",
         };
-        Self::setup(format!("cannot {doing} {}: {error}; {advice}", path.display()))
+        Self::setup(format!(
+            "cannot {doing} {}: {error}; {advice}",
+            path.display()
+        ))
     }
 
     /// Prints the sentence to standard error.

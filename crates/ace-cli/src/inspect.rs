@@ -40,8 +40,16 @@ pub fn token(command: &Token, output: &Output) -> Result<(), Failure> {
         .map(|keys| ace_token::open(&bytes, keys, &mut plaintext))
         .transpose()
         .map_err(|error| Failure::refused(format!("the key does not open this token: {error}")))?;
-    let verdict = opened.as_ref().zip(bundle.as_ref()).map(|(opened, bundle)| verdict(opened, bundle));
-    let report = Report { bytes: &bytes, message, opened, verdict };
+    let verdict = opened
+        .as_ref()
+        .zip(bundle.as_ref())
+        .map(|(opened, bundle)| verdict(opened, bundle));
+    let report = Report {
+        bytes: &bytes,
+        message,
+        opened,
+        verdict,
+    };
     if *json {
         println!("{:#}", report.json());
     } else {
@@ -52,15 +60,24 @@ pub fn token(command: &Token, output: &Output) -> Result<(), Failure> {
 
 /// Reads a resource server's bundle.
 pub fn read_rs_bundle(path: &Path) -> Result<RsBundle, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
     RsBundle::parse(&text).map_err(|error| {
-        Failure::setup(format!("{}: {error}; expected what `ace rs add` printed", path.display()))
+        Failure::setup(format!(
+            "{}: {error}; expected what `ace rs add` printed",
+            path.display()
+        ))
     })
 }
 
 /// The keys of a bundle, as the device opens tokens with them.
 pub fn trusted_keys(bundle: &RsBundle) -> Result<Vec<TrustedKey<'_>>, Failure> {
-    let unusable = |alg: i64| Failure::setup(format!("token_keys in the bundle of {}: no key for alg {alg}", bundle.name));
+    let unusable = |alg: i64| {
+        Failure::setup(format!(
+            "token_keys in the bundle of {}: no key for alg {alg}",
+            bundle.name
+        ))
+    };
     bundle
         .token_keys
         .iter()
@@ -71,14 +88,23 @@ pub fn trusted_keys(bundle: &RsBundle) -> Result<Vec<TrustedKey<'_>>, Failure> {
                 (None, Some(mac)) => TokenKey::Mac(mac, k),
                 _ => return Err(unusable(entry.alg)),
             };
-            Ok(TrustedKey { kid: Some(&entry.kid.0), issuer: &bundle.issuer, key })
+            Ok(TrustedKey {
+                kid: Some(&entry.kid.0),
+                issuer: &bundle.issuer,
+                key,
+            })
         })
         .collect()
 }
 
 fn verdict(opened: &Opened<'_>, bundle: &RsBundle) -> Result<(), ClaimError> {
     let audience = [bundle.audience.as_str()];
-    let validation = Validation { issuer: opened.issuer, audience: &audience, now: ace_net::wall_clock(), leeway: 0 };
+    let validation = Validation {
+        issuer: opened.issuer,
+        audience: &audience,
+        now: ace_net::wall_clock(),
+        leeway: 0,
+    };
     validation.validate(&opened.claims)
 }
 
@@ -92,22 +118,27 @@ fn read_token(argument: &str) -> Result<Vec<u8>, Failure> {
             .map_err(|error| Failure::setup(format!("cannot read standard input: {error}")))?;
         raw
     } else if Path::new(argument).is_file() {
-        std::fs::read(argument).map_err(|error| Failure::file("read", Path::new(argument), &error))?
+        std::fs::read(argument)
+            .map_err(|error| Failure::file("read", Path::new(argument), &error))?
     } else {
         argument.as_bytes().to_vec()
     };
-    let text: Option<String> =
-        std::str::from_utf8(&raw).ok().map(|text| text.chars().filter(|c| !c.is_whitespace()).collect());
+    let text: Option<String> = std::str::from_utf8(&raw)
+        .ok()
+        .map(|text| text.chars().filter(|c| !c.is_whitespace()).collect());
     let Some(text) = text else { return Ok(raw) };
     if let Ok(bytes) = hex::decode(text.strip_prefix("0x").unwrap_or(&text)) {
         return Ok(bytes);
     }
-    let decoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text.trim_end_matches('='));
+    let decoded =
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text.trim_end_matches('='));
     decoded.or_else(|_| {
         if Path::new(argument).is_file() {
             Ok(raw)
         } else {
-            Err(Failure::setup(format!("{argument:.40} is neither a file nor hex nor base64url")))
+            Err(Failure::setup(format!(
+                "{argument:.40} is neither a file nor hex nor base64url"
+            )))
         }
     })
 }
@@ -149,7 +180,12 @@ impl Report<'_> {
     fn words(&self, output: &Output) -> String {
         let mut text = String::new();
         let header = self.message.header();
-        let _ = writeln!(text, "{}, {} bytes", output.bold(self.structure()), self.bytes.len());
+        let _ = writeln!(
+            text,
+            "{}, {} bytes",
+            output.bold(self.structure()),
+            self.bytes.len()
+        );
         let mut line = |name: &str, value: String| {
             let _ = writeln!(text, "  {name:<12}{value}");
         };
@@ -163,16 +199,26 @@ impl Report<'_> {
             line("nonce", format!("h'{}'", hex::encode(iv)));
         }
         match self.claims() {
-            None => line("claims", "encrypted; --key with the resource server's bundle shows them".into()),
+            None => line(
+                "claims",
+                "encrypted; --key with the resource server's bundle shows them".into(),
+            ),
             Some((claims, verified)) => {
-                let (word, paint): (_, fn(Output, &str) -> String) = match (verified, self.verdict) {
+                let (word, paint): (_, fn(Output, &str) -> String) = match (verified, self.verdict)
+                {
                     (true, Some(Ok(()))) => ("opened with the key, and valid now", Output::good),
                     (true, Some(Err(_))) => ("opened with the key, but refused", Output::bad),
-                    _ => ("readable by anyone; NOT verified, since no --key was given", Output::bad),
+                    _ => (
+                        "readable by anyone; NOT verified, since no --key was given",
+                        Output::bad,
+                    ),
                 };
                 line("claims", paint(*output, word));
                 if let Some(Err(error)) = self.verdict {
-                    line("refused", format!("{error}: the resource server answers {}", error.code()));
+                    line(
+                        "refused",
+                        format!("{error}: the resource server answers {}", error.code()),
+                    );
                 }
                 for (name, value) in claim_words(&claims) {
                     line(name, value);
@@ -180,11 +226,23 @@ impl Report<'_> {
             }
         }
         let _ = writeln!(text, "\n{}", output.bold("In CBOR diagnostic notation"));
-        let _ = writeln!(text, "{:#}", Diagnostic::new(self.bytes).context(Context::Cose).redacted());
+        let _ = writeln!(
+            text,
+            "{:#}",
+            Diagnostic::new(self.bytes)
+                .context(Context::Cose)
+                .redacted()
+        );
         if let (Some((claims, _)), cose::Message::Encrypt0(_)) = (self.claims(), &self.message) {
             let encoded = encoded(&claims);
             let _ = writeln!(text, "\n{}", output.bold("Inside it"));
-            let _ = writeln!(text, "{:#}", Diagnostic::new(&encoded).context(Context::ClaimsSet).redacted());
+            let _ = writeln!(
+                text,
+                "{:#}",
+                Diagnostic::new(&encoded)
+                    .context(Context::ClaimsSet)
+                    .redacted()
+            );
         }
         text
     }
@@ -236,18 +294,38 @@ fn claim_words(claims: &ClaimsSet<'_>) -> Vec<(&'static str, String)> {
     let mut add = |name, value: Option<String>| words.extend(value.map(|value| (name, value)));
     add("issuer", claims.iss.map(String::from));
     add("subject", claims.sub.map(String::from));
-    add("audience", claims.aud.map(|aud| aud.iter().collect::<Vec<_>>().join(", ")));
+    add(
+        "audience",
+        claims
+            .aud
+            .map(|aud| aud.iter().collect::<Vec<_>>().join(", ")),
+    );
     add("issued", claims.iat.map(date_words));
     add("not before", claims.nbf.map(date_words));
     add("expires", claims.exp.map(date_words));
-    add("lifetime", claims.exi.map(|exi| format!("{exi} s from when the resource server first sees it (exi)")));
+    add(
+        "lifetime",
+        claims
+            .exi
+            .map(|exi| format!("{exi} s from when the resource server first sees it (exi)")),
+    );
     add("scope", claims.scope.map(|scope| scope_words(&scope)));
     add("pop key", claims.cnf.map(|cnf| cnf_words(&cnf)));
-    add("token id", claims.cti.map(|cti| format!("h'{}'", hex::encode(cti))));
-    add("nonce of RS", claims.cnonce.map(|nonce| format!("h'{}'", hex::encode(nonce))));
+    add(
+        "token id",
+        claims.cti.map(|cti| format!("h'{}'", hex::encode(cti))),
+    );
+    add(
+        "nonce of RS",
+        claims
+            .cnonce
+            .map(|nonce| format!("h'{}'", hex::encode(nonce))),
+    );
     add(
         "profile",
-        claims.ace_profile.map(|number| Profile::from_number(number).map_or(number.to_string(), |p| p.name().into())),
+        claims.ace_profile.map(|number| {
+            Profile::from_number(number).map_or(number.to_string(), |p| p.name().into())
+        }),
     );
     words
 }
@@ -258,7 +336,10 @@ pub fn scope_words(scope: &Scope<'_>) -> String {
         Scope::Text(text) => (*text).into(),
         Scope::Bytes(bytes) => match Aif::parse(bytes) {
             Ok(aif) => {
-                let entries: Vec<_> = aif.iter().map(|(path, methods)| format!("{methods} {path}")).collect();
+                let entries: Vec<_> = aif
+                    .iter()
+                    .map(|(path, methods)| format!("{methods} {path}"))
+                    .collect();
                 entries.join("; ")
             }
             Err(_) => format!("h'{}'", hex::encode(bytes)),
@@ -270,7 +351,10 @@ fn cnf_words(cnf: &Confirmation<'_>) -> String {
     match cnf {
         Confirmation::Kid(kid) => format!("the key already known as h'{}'", hex::encode(kid)),
         Confirmation::Osc(osc) => {
-            format!("OSCORE input material h'{}' (its secret is not shown)", hex::encode(osc.id.unwrap_or(&[])))
+            format!(
+                "OSCORE input material h'{}' (its secret is not shown)",
+                hex::encode(osc.id.unwrap_or(&[]))
+            )
         }
         Confirmation::CoseKey(key) => format!("a COSE_Key, {:?}", key.kty),
         Confirmation::EncryptedCoseKey(_) => "an encrypted COSE_Key".into(),
@@ -279,7 +363,10 @@ fn cnf_words(cnf: &Confirmation<'_>) -> String {
 
 fn date_words(date: NumericDate) -> String {
     let seconds = date.seconds();
-    let Some(time) = UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).filter(|_| seconds < 253_402_300_800) else {
+    let Some(time) = UNIX_EPOCH
+        .checked_add(Duration::from_secs(seconds))
+        .filter(|_| seconds < 253_402_300_800)
+    else {
         return format!("{seconds} s after 1970");
     };
     let stamp = humantime::format_rfc3339_seconds(time);

@@ -31,7 +31,11 @@ const STACK: usize = 8 << 20;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     output::start_logging(arguments.command.serves(), arguments.verbose);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().thread_stack_size(STACK).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(STACK)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return Failure::setup(format!("no threads to run on: {error}")).report(),
     };

@@ -29,7 +29,11 @@ impl Sample {
                     interface: "sensor",
                     ..Resource::new("/temp", MethodSet::GET)
                 },
-                Resource { resource_type: "light", interface: "actuator", ..Resource::new("/led", get_put) },
+                Resource {
+                    resource_type: "light",
+                    interface: "actuator",
+                    ..Resource::new("/led", get_put)
+                },
             ],
             lit: false,
         }
@@ -112,8 +116,12 @@ pub async fn serve_on(
     if no_clock {
         config.freshness = Freshness::Cnonce(CNONCE_LIFETIME);
     }
-    let mut server = ace_net::resource_server(config, Sample::new(), storage)
-        .map_err(|error| Failure::setup(format!("the bundle of {} does not work: {error}", bundle.name)))?;
+    let mut server = ace_net::resource_server(config, Sample::new(), storage).map_err(|error| {
+        Failure::setup(format!(
+            "the bundle of {} does not work: {error}",
+            bundle.name
+        ))
+    })?;
     ace_net::serve_resources(socket, &mut server, !no_clock, shutdown)
         .await
         .map_err(|error| Failure::setup(format!("the socket failed: {error}")))

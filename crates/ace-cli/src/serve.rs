@@ -15,18 +15,31 @@ pub async fn authorization_server(serve: &Serve, output: &Output) -> Result<(), 
         println!("{}: ace.toml and the store are in order", output.good("ok"));
         return Ok(());
     }
-    let socket = bind(serve.listen.unwrap_or(config.listen), "--listen or `listen` in ace.toml").await?;
+    let socket = bind(
+        serve.listen.unwrap_or(config.listen),
+        "--listen or `listen` in ace.toml",
+    )
+    .await?;
     let address = socket.local_addr().map_err(Failure::setup)?;
-    eprintln!("authorization server on coap://{address}, token endpoint {}; stop with Ctrl-C", config.uri);
+    eprintln!(
+        "authorization server on coap://{address}, token endpoint {}; stop with Ctrl-C",
+        config.uri
+    );
     run(socket, server, until_stopped()).await
 }
 
 /// The authorization server of a site folder.
 pub async fn open(site: &Path, config: &Config) -> Result<AuthorizationServer, Failure> {
     let store = Store::open(site.join(&config.store)).await?;
-    let names = Site { issuer: config.issuer.clone(), uri: config.uri.clone() };
-    let settings =
-        ace_as::Config { site: names, token_lifetime: config.token_lifetime, limits: ace_as::Limits::default() };
+    let names = Site {
+        issuer: config.issuer.clone(),
+        uri: config.uri.clone(),
+    };
+    let settings = ace_as::Config {
+        site: names,
+        token_lifetime: config.token_lifetime,
+        limits: ace_as::Limits::default(),
+    };
     Ok(AuthorizationServer::new(store, settings).await?)
 }
 
@@ -36,9 +49,14 @@ pub async fn run(
     server: AuthorizationServer,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
-    ace_net::serve(socket, Arc::new(server), ace_net::Limits::default(), shutdown)
-        .await
-        .map_err(|error| Failure::setup(format!("the socket failed: {error}")))
+    ace_net::serve(
+        socket,
+        Arc::new(server),
+        ace_net::Limits::default(),
+        shutdown,
+    )
+    .await
+    .map_err(|error| Failure::setup(format!("the socket failed: {error}")))
 }
 
 /// A UDP socket, or a sentence about why not; `key` says where the address came from.

@@ -29,7 +29,11 @@ impl From<ace_as::StoreError> for Failure {
 pub async fn init(init: &Init, output: &Output) -> Result<(), Failure> {
     make(&init.site, init.listen).await?;
     let site = init.site.display();
-    println!("{} {site}: {} and the store, readable by you alone", output.good("made"), config::FILE);
+    println!(
+        "{} {site}: {} and the store, readable by you alone",
+        output.good("made"),
+        config::FILE
+    );
     println!("next:  ace rs add NAME --site {site}");
     println!("       ace client add NAME --site {site}");
     println!("       ace serve --site {site}");
@@ -42,7 +46,9 @@ pub async fn make(site: &Path, listen: SocketAddr) -> Result<(), Failure> {
     folder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.create(site).map_err(|error| Failure::file("make", site, &error))?;
+    folder
+        .create(site)
+        .map_err(|error| Failure::file("make", site, &error))?;
     let path = site.join(config::FILE);
     let text = Config::text(listen);
     let config = Config::parse(&text, &path)?;
@@ -50,7 +56,9 @@ pub async fn make(site: &Path, listen: SocketAddr) -> Result<(), Failure> {
     file.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
-    let written = file.open(&path).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+    let written = file
+        .open(&path)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
     written.map_err(|error| Failure::file("make", &path, &error))?;
     Store::create(site.join(&config.store)).await?.close().await;
     Ok(())
@@ -60,26 +68,54 @@ pub async fn make(site: &Path, listen: SocketAddr) -> Result<(), Failure> {
 pub async fn registry(site: &Site) -> Result<Registry, Failure> {
     let config = Config::read(&site.path)?;
     let store = Store::open(site.path.join(&config.store)).await?;
-    Ok(Registry::new(store, SiteNames { issuer: config.issuer, uri: config.uri }))
+    Ok(Registry::new(
+        store,
+        SiteNames {
+            issuer: config.issuer,
+            uri: config.uri,
+        },
+    ))
 }
 
 /// `ace rs …`.
 pub async fn resource_server(command: Rs, output: &Output) -> Result<(), Failure> {
     match command {
-        Rs::Add { name, audience, token_alg, clockless, site } => {
+        Rs::Add {
+            name,
+            audience,
+            token_alg,
+            clockless,
+            site,
+        } => {
             let registry = registry(&site).await?;
-            let options = RsOptions { token_alg, clockless, profiles: vec![Profile::CoapOscore] };
-            print_json(&registry.add_rs(&name, audience.as_deref().unwrap_or(&name), &options).await?)
+            let options = RsOptions {
+                token_alg,
+                clockless,
+                profiles: vec![Profile::CoapOscore],
+            };
+            print_json(
+                &registry
+                    .add_rs(&name, audience.as_deref().unwrap_or(&name), &options)
+                    .await?,
+            )
         }
         Rs::List { json, site } => {
             let rows = registry(&site).await?.resource_servers().await?;
             if json {
                 return print_json(&rows);
             }
-            table(output, ["NAME", "AUDIENCE", "TOKENS"], rows.iter().map(|rs| {
-                let tokens = format!("alg {}{}", rs.token_alg, if rs.clockless { ", exi" } else { "" });
-                [rs.name.clone(), rs.audience.clone(), tokens]
-            }));
+            table(
+                output,
+                ["NAME", "AUDIENCE", "TOKENS"],
+                rows.iter().map(|rs| {
+                    let tokens = format!(
+                        "alg {}{}",
+                        rs.token_alg,
+                        if rs.clockless { ", exi" } else { "" }
+                    );
+                    [rs.name.clone(), rs.audience.clone(), tokens]
+                }),
+            );
             Ok(())
         }
         Rs::Remove { name, site } => {
@@ -87,26 +123,39 @@ pub async fn resource_server(command: Rs, output: &Output) -> Result<(), Failure
             println!("removed {name} and every grant on it");
             Ok(())
         }
-        Rs::Serve { bundle, listen, no_clock } => {
-            sample::serve(&bundle, listen, no_clock, serve::until_stopped(), output).await
-        }
+        Rs::Serve {
+            bundle,
+            listen,
+            no_clock,
+        } => sample::serve(&bundle, listen, no_clock, serve::until_stopped(), output).await,
     }
 }
 
 /// `ace client …`.
 pub async fn client(command: Client, output: &Output) -> Result<(), Failure> {
     match command {
-        Client::Add { name, site } => {
-            print_json(&registry(&site).await?.add_client(&name, &[Profile::CoapOscore]).await?)
-        }
+        Client::Add { name, site } => print_json(
+            &registry(&site)
+                .await?
+                .add_client(&name, &[Profile::CoapOscore])
+                .await?,
+        ),
         Client::List { json, site } => {
             let rows = registry(&site).await?.clients().await?;
             if json {
                 return print_json(&rows);
             }
-            table(output, ["NAME", "GRANTS", "PROFILES"], rows.iter().map(|client| {
-                [client.name.clone(), client.grants.to_string(), client.profiles.join(", ")]
-            }));
+            table(
+                output,
+                ["NAME", "GRANTS", "PROFILES"],
+                rows.iter().map(|client| {
+                    [
+                        client.name.clone(),
+                        client.grants.to_string(),
+                        client.profiles.join(", "),
+                    ]
+                }),
+            );
             Ok(())
         }
         Client::Remove { name, site } => {
@@ -131,7 +180,12 @@ pub async fn grant(grant: &Grant, output: &Output) -> Result<(), Failure> {
     let scopes: Vec<_> = rows.iter().map(|row| row.scope.as_str()).collect();
     match scopes.as_slice() {
         [] => println!("{} may do nothing at {}", grant.client, grant.rs),
-        scopes => println!("{} may {} at {}", grant.client, output.good(&scopes.join("; ")), grant.rs),
+        scopes => println!(
+            "{} may {} at {}",
+            grant.client,
+            output.good(&scopes.join("; ")),
+            grant.rs
+        ),
     }
     Ok(())
 }
@@ -143,17 +197,32 @@ pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     Ok(())
 }
 
-fn table<const N: usize>(output: &Output, heads: [&str; N], rows: impl Iterator<Item = [String; N]>) {
+fn table<const N: usize>(
+    output: &Output,
+    heads: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) {
     let rows: Vec<_> = rows.collect();
     let widths: [usize; N] = std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].chars().count()).chain([heads[column].len()]).max().unwrap_or(0)
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .chain([heads[column].len()])
+            .max()
+            .unwrap_or(0)
     });
     let line = |cells: [&str; N]| {
-        let cells: Vec<_> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let cells: Vec<_> = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         cells.join("  ").trim_end().to_owned()
     };
     println!("{}", output.bold(&line(heads)));
     for row in &rows {
-        println!("{}", line(std::array::from_fn(|column| row[column].as_str())));
+        println!(
+            "{}",
+            line(std::array::from_fn(|column| row[column].as_str()))
+        );
     }
 }

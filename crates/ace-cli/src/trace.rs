@@ -28,7 +28,13 @@ pub struct Trace {
 impl Trace {
     /// `as_peer` and `rs` get names in the lines.
     pub fn new(output: Output, as_peer: SocketAddr, rs: SocketAddr) -> Self {
-        Self { output, as_peer, rs, number: AtomicU32::new(0), last: AtomicU8::new(Phase::Idle as u8) }
+        Self {
+            output,
+            as_peer,
+            rs,
+            number: AtomicU32::new(0),
+            last: AtomicU8::new(Phase::Idle as u8),
+        }
     }
 
     /// A datagram.
@@ -39,8 +45,12 @@ impl Trace {
         match *seen {
             // Told by the messages themselves, which come first.
             Seen::Phase(_) => {}
-            Seen::Sent(peer, datagram) => eprintln!("  --> {}  {}", self.name(peer), outer(datagram)),
-            Seen::Received(peer, datagram) => eprintln!("  <-- {}  {}", self.name(peer), outer(datagram)),
+            Seen::Sent(peer, datagram) => {
+                eprintln!("  --> {}  {}", self.name(peer), outer(datagram))
+            }
+            Seen::Received(peer, datagram) => {
+                eprintln!("  <-- {}  {}", self.name(peer), outer(datagram))
+            }
         }
     }
 
@@ -49,15 +59,27 @@ impl Trace {
         let last = self.last.swap(watched.phase as u8, Ordering::Relaxed);
         if last != watched.phase as u8 {
             let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
-            eprintln!("{}", self.output.bold(&format!("({number}) {}", phase_words(watched.phase))));
+            eprintln!(
+                "{}",
+                self.output
+                    .bold(&format!("({number}) {}", phase_words(watched.phase)))
+            );
         }
         let arrow = match watched.direction {
             Direction::Sent => "==>",
             Direction::Received => "<==",
         };
-        let inside = if watched.protected { "inside OSCORE: " } else { "" };
+        let inside = if watched.protected {
+            "inside OSCORE: "
+        } else {
+            ""
+        };
         let options = options_words(watched.options);
-        eprintln!("  {arrow}     {}", self.output.dim(&format!("{inside}{} {options}", watched.code)));
+        eprintln!(
+            "  {arrow}     {}",
+            self.output
+                .dim(&format!("{inside}{} {options}", watched.code))
+        );
         for line in payload_lines(watched) {
             eprintln!("          {}", self.output.dim(&line));
         }
@@ -100,32 +122,53 @@ fn outer(datagram: &[u8]) -> String {
     let options = options_words(message.options);
     let payload = match message.payload.len() {
         0 => String::new(),
-        length if message.options.contains(option::OSCORE) => format!(", {length} bytes ciphertext"),
+        length if message.options.contains(option::OSCORE) => {
+            format!(", {length} bytes ciphertext")
+        }
         length => format!(", {length} bytes payload"),
     };
-    format!("{kind} {} {options}, {} bytes{payload}", message.code, datagram.len())
+    format!(
+        "{kind} {} {options}, {} bytes{payload}",
+        message.code,
+        datagram.len()
+    )
 }
 
 fn options_words(options: Options<'_>) -> String {
-    let path: Vec<_> =
-        options.iter().filter(|o| o.number == option::URI_PATH).map(|o| String::from_utf8_lossy(o.value)).collect();
+    let path: Vec<_> = options
+        .iter()
+        .filter(|o| o.number == option::URI_PATH)
+        .map(|o| String::from_utf8_lossy(o.value))
+        .collect();
     let mut words = Vec::new();
     if !path.is_empty() {
         words.push(format!("/{}", path.join("/")));
     }
     for o in options.iter().filter(|o| o.number != option::URI_PATH) {
-        let name = option::name(o.number).map_or_else(|| format!("option {}", o.number), String::from);
+        let name =
+            option::name(o.number).map_or_else(|| format!("option {}", o.number), String::from);
         words.push(match o.number {
             option::BLOCK1 | option::BLOCK2 => match ace_wire::coap::Block::parse(o.value) {
                 Ok(block) => {
-                    format!("{name} {}/{}/{}", block.number, u8::from(block.more), block.size())
+                    format!(
+                        "{name} {}/{}/{}",
+                        block.number,
+                        u8::from(block.more),
+                        block.size()
+                    )
                 }
                 Err(_) => format!("{name} invalid"),
             },
-            option::CONTENT_FORMAT | option::ACCEPT | option::MAX_AGE | option::OBSERVE | option::SIZE1 => {
+            option::CONTENT_FORMAT
+            | option::ACCEPT
+            | option::MAX_AGE
+            | option::OBSERVE
+            | option::SIZE1 => {
                 format!("{name} {}", o.uint().unwrap_or_default())
             }
-            option::URI_QUERY | option::URI_HOST => format!("{name} {}", String::from_utf8_lossy(o.value)),
+            option::URI_QUERY | option::URI_HOST => {
+                format!("{name} {}", String::from_utf8_lossy(o.value))
+            }
             _ if o.value.is_empty() => name,
             _ => format!("{name} h'{}'", hex::encode(o.value)),
         });
@@ -142,7 +185,11 @@ fn payload_lines(watched: &Watched<'_>) -> Vec<String> {
         (Some(content_format::ACE_CBOR), payload) => {
             let hints = watched.phase == Phase::Hints
                 || (watched.code == Code::UNAUTHORIZED && !watched.protected);
-            let context = if hints { Context::Hints } else { Context::Parameters };
+            let context = if hints {
+                Context::Hints
+            } else {
+                Context::Parameters
+            };
             let text = format!("{:#}", Diagnostic::new(payload).context(context).redacted());
             text.lines().map(String::from).collect()
         }
