@@ -46,6 +46,8 @@ pub enum Refusal {
     Method,
     /// A Content-Format other than application/ace+cbor (RFC 9203, 4.1).
     ContentFormat,
+    /// An Accept other than application/ace+cbor (RFC 7252, 5.10.4).
+    NotAcceptable,
     /// The payload is not the map of RFC 9203, 4.1, or holds no token.
     Payload,
     /// A body longer than this server takes.
@@ -97,6 +99,7 @@ impl Refusal {
             // RFC 9200, 5.10.1.2
             Self::Method => Code::METHOD_NOT_ALLOWED,
             Self::ContentFormat => Code::UNSUPPORTED_CONTENT_FORMAT,
+            Self::NotAcceptable => Code::NOT_ACCEPTABLE,
             Self::TooLarge => Code::REQUEST_ENTITY_TOO_LARGE,
             // RFC 9200, 5.10.1.1; RFC 9203, 4.2
             Self::Payload
@@ -126,6 +129,7 @@ impl core::fmt::Display for Refusal {
         f.write_str(match self {
             Self::Method => "only POST is allowed on /authz-info",
             Self::ContentFormat => "the Content-Format is not application/ace+cbor",
+            Self::NotAcceptable => "an answer in another Content-Format was asked for",
             Self::Payload => "the payload is not a map with an access token",
             Self::TooLarge => "the payload is too large",
             Self::Token(error) => return error.fmt(f),

@@ -41,7 +41,8 @@ where
     ///
     /// # Errors
     /// [`Error::NotObservable`].
-    pub fn notify(&mut self, now: Instant, path: &str) -> Result<usize, Error> {
+    pub fn notify(&mut self, now: Instant, wall: Option<u64>, path: &str) -> Result<usize, Error> {
+        self.expire(now, wall);
         let mut list = self.resources.list().iter().enumerate();
         let (index, resource) = list
             .find(|(_, resource)| resource.path == path && resource.observable)
@@ -65,9 +66,6 @@ where
             return;
         };
         let id = observer.token;
-        if !self.store.may_observe(id, resource.path) {
-            return self.end_observation(now, observer);
-        }
         let mut encoded = [0; 128];
         let Some(request) = registration(resource.path, observer, &mut encoded) else {
             return self.end_observation(now, observer);

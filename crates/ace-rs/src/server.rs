@@ -203,7 +203,7 @@ where
         self.answers.expire(now);
     }
 
-    fn expire(&mut self, now: Instant, wall: Option<u64>) {
+    pub(crate) fn expire(&mut self, now: Instant, wall: Option<u64>) {
         while let Some(id) = self.store.over(now, wall) {
             let Some(entry) = self.store.table.get(id) else {
                 return;

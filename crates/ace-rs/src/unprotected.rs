@@ -75,6 +75,9 @@ impl Target {
         response: &mut Response<'_>,
     ) -> Code {
         let Self::Resource(_, resource) = self else {
+            if !accepts(request, content_format::LINK_FORMAT) {
+                return Code::NOT_ACCEPTABLE;
+            }
             return well_known::list(resources.list(), response);
         };
         let format = |number| {
@@ -221,6 +224,9 @@ where
         if !is_ace_cbor(message) {
             return self.refuse(at, Refusal::ContentFormat.into());
         }
+        if !accepts(message, content_format::ACE_CBOR) {
+            return self.refuse(at, Refusal::NotAcceptable.into());
+        }
         let block = message.options.block(option::BLOCK1).ok().flatten();
         let begins = block.is_some_and(|block| block.number == 0 && block.more);
         let goes_on = block.is_some_and(|block| block.number > 0);
@@ -314,6 +320,12 @@ pub(crate) fn with_format(code: Code, payload: &[u8]) -> OutMessage<'_> {
             .push(option::CONTENT_FORMAT, content_format::ACE_CBOR);
     }
     out
+}
+
+// RFC 7252, 5.10.4
+fn accepts(message: &Message<'_>, format: u16) -> bool {
+    let accept = message.options.uint(option::ACCEPT).ok().flatten();
+    accept.is_none_or(|accept| accept == u32::from(format))
 }
 
 // RFC 9203, 4.1

@@ -406,3 +406,24 @@ fn rfc7252_4_5_a_duplicate_gets_the_same_answer_and_no_handler_runs_twice() {
     assert_eq!(bench.raw(3, &datagram), first);
     assert_eq!(bench.server.resources().seen.len(), 1);
 }
+
+#[test]
+fn rfc7252_5_10_4_an_answer_in_another_format_is_not_acceptable() {
+    let mut bench = Bench::new();
+    let core = Owned::new(Code::GET, "/.well-known/core");
+    for (format, code) in [(40u16, Code::CONTENT), (60, Code::NOT_ACCEPTABLE)] {
+        let answer = bench
+            .ask_proven(9, &core.clone().with(option::ACCEPT, format))
+            .unwrap();
+        assert_eq!(answer.code, code);
+    }
+    let payload = crate::bench::Exchange::new(1).payload(&issue(&claims(1)));
+    for (format, code) in [(60u16, Code::NOT_ACCEPTABLE), (19, Code::CREATED)] {
+        let request = crate::bench::upload(&payload).with(option::ACCEPT, format);
+        assert_eq!(bench.ask(9, &request).unwrap().code, code);
+        assert_eq!(
+            bench.server.tokens().count(),
+            usize::from(code == Code::CREATED)
+        );
+    }
+}

@@ -79,6 +79,8 @@ pub const LIST: [Resource; 6] = [
 pub struct App {
     pub temp: i32,
     pub led: Vec<u8>,
+    /// `/temp` cannot be read.
+    pub broken: bool,
     /// Requests that came through: method, path, subject.
     pub seen: Vec<(Code, &'static str, Option<String>)>,
 }
@@ -92,6 +94,7 @@ impl Resources for App {
         let subject = request.who.and_then(|who| who.subject).map(str::to_owned);
         self.seen.push((request.method, request.path, subject));
         match (request.method, request.path) {
+            (Code::GET, "/temp") if self.broken => Code::SERVICE_UNAVAILABLE,
             (Code::GET, "/temp") => {
                 response.content_format = Some(0);
                 response.write(self.temp.to_string().as_bytes());

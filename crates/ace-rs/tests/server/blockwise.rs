@@ -2,7 +2,7 @@
 
 use ace_coap::Block;
 use ace_rs::Refusal;
-use ace_token::issue::{Claims, Scope};
+use ace_token::issue::{Claims, Cnf, Scope};
 use ace_wire::coap::{Code, option};
 
 use crate::bench::{Bench, Client, Exchange, Owned, claims, issue, upload};
@@ -157,6 +157,25 @@ fn rfc8613_4_1_3_4_1_inner_block1_and_block2() {
     assert_eq!(got.len(), 600);
     // The handler ran once for all blocks.
     assert_eq!(bench.server.resources().seen.len(), 2);
+}
+
+#[test]
+fn rfc9203_4_2_an_update_in_blocks() {
+    let mut bench = Bench::new();
+    let mut client = big_client(&mut bench);
+    for scope in ["read", "switch"] {
+        let update = Claims {
+            cnf: Some(Cnf::Kid(vec![0xa0, 1])),
+            scope: Some(Scope::Text(scope.into())),
+            ..claims(1)
+        };
+        let request = upload(&Exchange::new(1).payload(&issue(&update)));
+        let answer = in_blocks(&request, 1, |piece| client.ask(&mut bench, piece));
+        assert_eq!(answer.code, Code::CREATED);
+        assert!(answer.block(option::BLOCK1).is_some() && answer.payload.is_empty());
+    }
+    assert_eq!(client.get(&mut bench, "/led").code, Code::CONTENT);
+    assert_eq!(client.get(&mut bench, "/temp").code, Code::FORBIDDEN);
 }
 
 #[test]

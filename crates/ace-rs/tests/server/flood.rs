@@ -254,3 +254,45 @@ fn first_blocks_from_spoofed_addresses_do_not_break_a_blockwise_upload() {
     let mut client = exchange.client(3, &answer.unwrap());
     assert_eq!(client.get(&mut bench, "/temp").code, Code::CONTENT);
 }
+
+#[test]
+fn a_posted_token_is_safe_for_its_grace() {
+    let mut bench = Bench::new();
+    let mut clients = Vec::new();
+    let mut answer = None;
+    for peer in 30..90 {
+        let (token, exchange) = valid(peer);
+        answer = bench.ask_proven(peer, &upload(&exchange.payload(&token)));
+        let answer = answer.as_ref().unwrap();
+        if answer.code == Code::CREATED {
+            clients.push(exchange.client(peer, answer));
+        }
+    }
+    // Sixty sources, four slots: the rest is told when one may be free.
+    let answer = answer.unwrap();
+    assert_eq!(
+        (answer.code, answer.uint(option::MAX_AGE)),
+        (Code::SERVICE_UNAVAILABLE, Some(4))
+    );
+    assert_eq!(clients.len(), 4);
+    bench.advance(3_999);
+    let (token, exchange) = valid(90);
+    let last = upload(&exchange.payload(&token));
+    assert_eq!(
+        bench.ask_proven(90, &last).unwrap().code,
+        Code::SERVICE_UNAVAILABLE
+    );
+    // Then the oldest gives way to the next, and only it.
+    bench.advance(1);
+    assert_eq!(bench.ask_proven(90, &last).unwrap().code, Code::CREATED);
+    let mut clients = clients.into_iter();
+    let get = Owned::new(Code::GET, "/temp");
+    let first = clients.next().unwrap().ask_outer(&mut bench, &get).unwrap();
+    assert_eq!(
+        (first.code, first.option(option::OSCORE)),
+        (Code::UNAUTHORIZED, None)
+    );
+    for mut client in clients {
+        assert_eq!(client.get(&mut bench, "/temp").code, Code::CONTENT);
+    }
+}

@@ -7,6 +7,7 @@ mod blockwise;
 mod expiry;
 mod flood;
 mod hints;
+mod malformed;
 mod network;
 mod observe;
 mod setup;

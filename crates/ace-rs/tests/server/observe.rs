@@ -40,7 +40,7 @@ fn rfc7641_4_2_notifications_follow_the_state() {
     let mut last = 0;
     for temp in [5, 6, 7] {
         bench.server.resources_mut().temp = temp;
-        assert_eq!(bench.server.notify(bench.now, "/temp"), Ok(1));
+        assert_eq!(bench.server.notify(bench.now, bench.wall, "/temp"), Ok(1));
         let outer = notified(&mut bench);
         assert_eq!(outer.token, sealed.token);
         let number = outer.uint(option::OBSERVE).unwrap();
@@ -53,14 +53,14 @@ fn rfc7641_4_2_notifications_follow_the_state() {
         );
     }
     assert_eq!(
-        bench.server.notify(bench.now, "/led"),
+        bench.server.notify(bench.now, bench.wall, "/led"),
         Err(Error::NotObservable)
     );
     assert_eq!(
-        bench.server.notify(bench.now, "/nothing"),
+        bench.server.notify(bench.now, bench.wall, "/nothing"),
         Err(Error::NotObservable)
     );
-    assert_eq!(bench.server.notify(bench.now, "/bulk"), Ok(0));
+    assert_eq!(bench.server.notify(bench.now, bench.wall, "/bulk"), Ok(0));
 }
 
 #[test]
@@ -83,8 +83,19 @@ fn rfc9200_5_10_3_expiry_ends_an_observation_with_a_protected_401() {
         (0, 0)
     );
     bench.advance(1000);
-    assert_eq!(bench.server.notify(bench.now, "/temp"), Ok(0));
+    assert_eq!(bench.server.notify(bench.now, bench.wall, "/temp"), Ok(0));
     assert_eq!(bench.drain(), []);
+}
+
+#[test]
+fn rfc9203_4_3_no_notification_under_an_expired_token_even_if_nobody_looked_at_the_clock() {
+    let mut bench = Bench::new();
+    let mut client = bench.confirmed(3, &claims(1), 1);
+    let (mut binding, _) = register(&mut bench, &mut client, "/temp");
+    bench.wall = Some(WALL + 3600);
+    assert_eq!(bench.server.notify(bench.now, bench.wall, "/temp"), Ok(0));
+    let inner = client.open(&mut binding, &notified(&mut bench));
+    assert_eq!(inner.code, Code::UNAUTHORIZED);
 }
 
 #[test]
@@ -123,7 +134,7 @@ fn rfc9203_4_2_an_update_ends_what_the_new_rights_do_not_cover() {
             );
         } else {
             assert_eq!(sent.len(), 1);
-            assert_eq!(bench.server.notify(bench.now, "/temp"), Ok(1));
+            assert_eq!(bench.server.notify(bench.now, bench.wall, "/temp"), Ok(1));
         }
     }
 }
@@ -166,7 +177,7 @@ fn rfc7641_3_6_cancellation_and_rejection() {
     assert_eq!(bench.server.observations(), 0);
     // A Reset to a notification.
     register(&mut bench, &mut client, "/temp");
-    bench.server.notify(bench.now, "/temp").unwrap();
+    bench.server.notify(bench.now, bench.wall, "/temp").unwrap();
     let (_, notification) = bench.drain().remove(0);
     let reset = [0x70, 0, (notification.id >> 8) as u8, notification.id as u8];
     bench.raw(3, &reset);
@@ -178,7 +189,7 @@ fn rfc7641_4_5_an_observer_who_never_acknowledges_is_dropped() {
     let mut bench = Bench::new();
     let mut client = bench.confirmed(3, &claims(1), 1);
     register(&mut bench, &mut client, "/temp");
-    bench.server.notify(bench.now, "/temp").unwrap();
+    bench.server.notify(bench.now, bench.wall, "/temp").unwrap();
     for _ in 0..100 {
         bench.advance(1000);
         bench.drain();
@@ -252,7 +263,7 @@ fn rfc7959_3_4_a_long_notification_goes_block_by_block() {
         1,
     );
     let (mut binding, _) = register(&mut bench, &mut client, "/bulk");
-    bench.server.notify(bench.now, "/bulk").unwrap();
+    bench.server.notify(bench.now, bench.wall, "/bulk").unwrap();
     let first = client.open(&mut binding, &notified(&mut bench));
     let mut body = first.payload.clone();
     let mut block = first.block(option::BLOCK2).unwrap();
@@ -270,4 +281,44 @@ fn rfc7959_3_4_a_long_notification_goes_block_by_block() {
     assert_eq!(body.len(), 600);
     // Once for the registration, once for the notification.
     assert_eq!(bench.server.resources().seen.len(), 2);
+}
+
+#[test]
+fn rfc7641_4_2_an_error_ends_the_observation() {
+    let mut bench = Bench::new();
+    let mut client = bench.confirmed(3, &claims(1), 1);
+    bench.server.resources_mut().broken = true;
+    let request = Owned::new(Code::GET, "/temp").with(option::OBSERVE, 0u32);
+    let answer = client.ask(&mut bench, &request);
+    assert_eq!(
+        (answer.code, answer.option(option::OBSERVE)),
+        (Code::SERVICE_UNAVAILABLE, None)
+    );
+    assert_eq!(bench.server.observations(), 0);
+
+    bench.server.resources_mut().broken = false;
+    let (mut binding, _) = register(&mut bench, &mut client, "/temp");
+    bench.server.resources_mut().broken = true;
+    assert_eq!(bench.server.notify(bench.now, bench.wall, "/temp"), Ok(1));
+    let inner = client.open(&mut binding, &notified(&mut bench));
+    assert_eq!(
+        (inner.code, inner.option(option::OBSERVE)),
+        (Code::SERVICE_UNAVAILABLE, None)
+    );
+    assert_eq!(bench.server.observations(), 0);
+}
+
+#[test]
+fn rfc7641_1_2_every_observer_is_notified() {
+    let mut bench = Bench::new();
+    let mut one = bench.confirmed(3, &claims(1), 1);
+    let mut two = bench.confirmed(4, &claims(2), 2);
+    register(&mut bench, &mut one, "/temp");
+    register(&mut bench, &mut two, "/temp");
+    assert_eq!(bench.server.notify(bench.now, bench.wall, "/temp"), Ok(2));
+    let peers: Vec<_> = bench.drain().into_iter().map(|(peer, _)| peer).collect();
+    assert_eq!(peers, [3, 4]);
+    // The end of one token leaves the other's observation alone.
+    assert_eq!(bench.server.revoke(bench.now, Revoke::Cti(&[1])), 1);
+    assert_eq!(bench.server.observations(), 1);
 }

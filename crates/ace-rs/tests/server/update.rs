@@ -205,3 +205,27 @@ fn rfc9203_4_2_an_update_may_be_the_first_request() {
     );
     assert_eq!(client.get(&mut bench, "/led").code, Code::CONTENT);
 }
+
+#[test]
+fn rfc9200_5_10_3_a_token_with_exi_that_was_updated_does_not_come_back() {
+    let with_number = |claims: Claims, number| Claims {
+        exi: Some(60),
+        cti: Some([&b"thermo"[..], &[number]].concat()),
+        ..claims
+    };
+    let mut bench = Bench::new();
+    let first = with_number(claims(1), 1);
+    let mut client = bench.confirmed(3, &first, 1);
+    let next = with_number(update("switch"), 2);
+    assert_eq!(post(&mut bench, &mut client, &next).code, Code::CREATED);
+    // The same update again changes nothing.
+    assert_eq!(post(&mut bench, &mut client, &next).code, Code::CREATED);
+    let answer = bench
+        .upload(3, &Exchange::new(1).payload(&issue(&first)))
+        .unwrap();
+    assert_eq!(answer.code, Code::UNAUTHORIZED);
+    assert_eq!(bench.refusals(), [Refusal::Expired]);
+    // And the end is that of the update's first sight.
+    bench.advance(60_000);
+    assert_eq!(bench.server.tokens().count(), 0);
+}
