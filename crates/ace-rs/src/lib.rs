@@ -131,7 +131,8 @@
 //!
 //! **Caveats.** The random generator must be good from the first call on: nonces that repeat after a reboot break OSCORE.
 //! Keys are wiped where they lie when a token ends; copies that the compiler spilled to the stack are not. The bodies of block-wise answers
-//! stay in memory for up to EXCHANGE_LIFETIME (RFC 7252, 4.8.2).
+//! stay in memory for up to EXCHANGE_LIFETIME (RFC 7252, 4.8.2). The count of `exi` begins anew for a token that was posted, never used,
+//! and pushed out or given up before it is posted again. `exi` numbers are those of one authorization server.
 #![cfg_attr(not(test), no_std)]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]

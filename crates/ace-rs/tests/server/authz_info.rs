@@ -6,9 +6,7 @@ use ace_token::{ClaimError, TokenError};
 use ace_wire::ace::{AuthzInfoRequest, AuthzInfoResponse};
 use ace_wire::coap::{Code, option};
 
-use crate::bench::{
-    Bench, Exchange, Owned, WALL, aif, claims, config, issue, issuer, material, upload,
-};
+use crate::bench::{Bench, Exchange, Owned, WALL, aif, claims, config, issue, material, upload};
 
 /// No limit on the rate of uploads, so that each test meets the rule it is about.
 pub fn generous() -> Config<'static> {
@@ -458,6 +456,7 @@ fn rfc9203_4_2_server_id_is_unique_and_differs_from_the_clients() {
     }
 }
 
+#[cfg(feature = "es256")]
 #[test]
 fn rfc8392_7_2_signed_then_encrypted_token_is_taken() {
     use ace_crypto::{Signature, SigningKey};
@@ -481,7 +480,9 @@ fn rfc8392_7_2_signed_then_encrypted_token_is_taken() {
         kid: Some(b"sig"),
         key: IssuingKey::Sign(&signing),
     };
-    let token = issuer().issue_nested(&inner, &claims(1), &mut rng).unwrap();
+    let token = crate::bench::issuer()
+        .issue_nested(&inner, &claims(1), &mut rng)
+        .unwrap();
     let mut client = bench.join(3, &token, 1);
     assert_eq!(client.get(&mut bench, "/temp").code, Code::CONTENT);
 }
