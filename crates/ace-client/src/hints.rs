@@ -132,6 +132,14 @@ mod tests {
         assert_eq!(hints.audience(), Some("thermo"));
         assert_eq!(hints.scope(), Some(Scope::Text("r")));
         assert_eq!(hints.cnonce(), Some(&[1, 2, 3][..]));
+        // A suggestion that is too long is left out.
+        let wide = AsRequestCreationHints {
+            scope: Some(Scope::Bytes(&[0; MAX_HINTS])),
+            ..full
+        };
+        let mut narrow = Hints::default();
+        narrow.keep(&wide).unwrap();
+        assert_eq!((narrow.scope(), narrow.cnonce()), (None, hints.cnonce()));
         let long = AsRequestCreationHints {
             cnonce: Some(&[0; MAX_HINTS]),
             ..full

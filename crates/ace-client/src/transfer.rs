@@ -269,3 +269,191 @@ fn write(buffer: &mut [u8], length: usize, payload: &[u8]) -> Result<Progress, R
         .copy_from_slice(payload);
     Ok(Progress::Complete { length: end })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ace_wire::coap::{OptionValue, Type, Writer};
+    use std::vec::Vec;
+
+    type Filled = Vec<(u16, Vec<u8>)>;
+    type Given<'r> = &'r [(u16, &'r [u8])];
+
+    /// Block options and payload of the message to send now.
+    fn fill(transfer: &Transfer, body: &[u8]) -> (Filled, Vec<u8>) {
+        let mut options = OptionList::new();
+        let payload = transfer.fill(body, &mut options).unwrap().to_vec();
+        let value = |value: OptionValue<'_>| value.bytes(&mut [0; 4]).to_vec();
+        (
+            options.iter().map(|(n, v)| (n, value(v))).collect(),
+            payload,
+        )
+    }
+
+    /// Hands over a response with these options and payload.
+    fn respond(
+        transfer: &mut Transfer,
+        method: Code,
+        sending: usize,
+        response: (Code, Given<'_>, &[u8]),
+        buffer: &mut [u8],
+    ) -> Result<Progress, Reason> {
+        let (code, options, payload) = response;
+        let mut bytes = [0; 256];
+        let mut writer =
+            Writer::new(&mut bytes, Type::Acknowledgement, code, 0, Token::EMPTY).unwrap();
+        for (number, value) in options {
+            writer.option(*number, value).unwrap();
+        }
+        writer.payload(payload).unwrap();
+        let length = writer.finish();
+        let message = Message::parse(&bytes[..length]).unwrap();
+        transfer.on_response(method, sending, &message, buffer)
+    }
+
+    const B1: u16 = option::BLOCK1;
+    const B2: u16 = option::BLOCK2;
+
+    #[test]
+    fn rfc7959_2_5_body_leaves_in_blocks_and_stays_until_the_final_answer() {
+        // Body and buffer are one, as with token requests.
+        let mut work = [7; 40];
+        let body = work;
+        let mut transfer = Transfer::new(40, 0, 0x0100);
+        let (options, payload) = fill(&transfer, &body);
+        let tag = (option::REQUEST_TAG, [1, 0].to_vec());
+        let size = (option::SIZE1, [40].to_vec());
+        let early = (B2, Vec::new());
+        assert_eq!(options, [(B1, [0x08].to_vec()), size, tag.clone()]);
+        assert_eq!(payload.len(), 16);
+        let go_on = (Code::CONTINUE, &[(B1, &[0x08][..])][..], &b""[..]);
+        let progress = respond(&mut transfer, Code::POST, 40, go_on, &mut work);
+        assert_eq!((progress, work), (Ok(Progress::Again), body));
+        assert!(!transfer.is_at_start());
+        let again = (Code::CONTINUE, &[(B1, &[0x18][..])][..], &b""[..]);
+        respond(&mut transfer, Code::POST, 40, again, &mut work).unwrap();
+        let (options, payload) = fill(&transfer, &body);
+        // The last block asks for response blocks of the same size.
+        assert_eq!(options, [early, (B1, [0x20].to_vec()), tag]);
+        assert_eq!(payload.len(), 8);
+        let last = (Code::CHANGED, &[(B1, &[0x20][..])][..], &b"ok"[..]);
+        let progress = respond(&mut transfer, Code::POST, 40, last, &mut work);
+        assert_eq!(progress, Ok(Progress::Complete { length: 2 }));
+        assert_eq!(&work[..2], b"ok");
+    }
+
+    #[test]
+    fn rfc7959_2_9_answers_that_do_not_fit_the_block_sent_are_refused() {
+        let mut work = [0; 40];
+        for response in [
+            (Code::CONTINUE, &[(B1, &[0x18][..])][..], &b""[..]),
+            (Code::CONTINUE, &[], b""),
+            (Code::CONTINUE, &[(B1, &[0x0f])], b""),
+        ] {
+            let mut transfer = Transfer::new(40, 0, 0);
+            let progress = respond(&mut transfer, Code::POST, 40, response, &mut work);
+            assert_eq!(progress, Err(Reason::Blockwise));
+        }
+        let mut transfer = Transfer::new(10, 6, 0);
+        let progress = respond(
+            &mut transfer,
+            Code::POST,
+            10,
+            (Code::CONTINUE, &[], b""),
+            &mut work,
+        );
+        assert_eq!(progress, Err(Reason::Blockwise));
+    }
+
+    #[test]
+    fn rfc9175_3_5_1_another_start_has_another_request_tag() {
+        let mut work = [0; 40];
+        let mut transfer = Transfer::new(40, 0, 0xffff);
+        let incomplete = (Code::REQUEST_ENTITY_INCOMPLETE, &[][..], &b""[..]);
+        let mut tags = Vec::new();
+        for _ in 0..TAGS {
+            let (options, _) = fill(&transfer, &work);
+            tags.push(options.last().unwrap().clone());
+            let progress = respond(&mut transfer, Code::POST, 40, incomplete, &mut work);
+            let last = tags.len() == usize::from(TAGS);
+            assert_eq!(
+                progress == Ok(Progress::Complete { length: 0 }),
+                last,
+                "{progress:?}"
+            );
+        }
+        let tag = |value: [u8; 2]| (option::REQUEST_TAG, value.to_vec());
+        assert_eq!(
+            tags,
+            [tag([0xff, 0xff]), tag([0, 0]), tag([0, 1]), tag([0, 2])]
+        );
+    }
+
+    #[test]
+    fn rfc7959_2_9_3_too_large_body_is_sent_in_smaller_blocks_if_there_is_hope() {
+        let mut work = [0; 300];
+        let too_large = Code::REQUEST_ENTITY_TOO_LARGE;
+        let mut transfer = Transfer::new(300, 6, 0);
+        assert_eq!(fill(&transfer, &work).1.len(), 300);
+        let hint = (too_large, &[(B1, &[0x02][..])][..], &b""[..]);
+        let progress = respond(&mut transfer, Code::PUT, 300, hint, &mut work);
+        assert_eq!(progress, Ok(Progress::Again));
+        assert_eq!(fill(&transfer, &work).1.len(), 64);
+        // No smaller hint, or a limit that the body is above.
+        let progress = respond(&mut transfer, Code::PUT, 300, hint, &mut work);
+        assert_eq!(progress, Ok(Progress::Complete { length: 0 }));
+        let mut transfer = Transfer::new(300, 6, 0);
+        let limit = (too_large, &[(option::SIZE1, &[0xc8][..])][..], &b""[..]);
+        let progress = respond(&mut transfer, Code::PUT, 300, limit, &mut work);
+        assert_eq!(progress, Ok(Progress::Complete { length: 0 }));
+    }
+
+    #[test]
+    fn rfc7959_2_4_blocks_of_one_representation_are_put_together() {
+        let mut work = [0; 40];
+        let mut transfer = Transfer::new(0, 6, 0);
+        let etag = |tag: &'static [u8]| (option::ETAG, tag);
+        let first = [etag(b"a"), (B2, &[0x08][..])];
+        let first = (Code::CONTENT, &first[..], &[1; 16][..]);
+        let progress = respond(&mut transfer, Code::GET, 0, first, &mut work);
+        assert_eq!(progress, Ok(Progress::Again));
+        assert_eq!(fill(&transfer, &[]).0, [(B2, [0x10].to_vec())]);
+        // Another representation: from the beginning.
+        let other = [etag(b"b"), (B2, &[0x10][..])];
+        let other = (Code::CONTENT, &other[..], &[2; 4][..]);
+        let progress = respond(&mut transfer, Code::GET, 0, other, &mut work);
+        assert_eq!(progress, Ok(Progress::Again));
+        assert_eq!(fill(&transfer, &[]).0, []);
+        respond(&mut transfer, Code::GET, 0, first, &mut work).unwrap();
+        let rest = [etag(b"a"), (B2, &[0x10][..])];
+        let rest = (Code::CONTENT, &rest[..], &[3; 4][..]);
+        let progress = respond(&mut transfer, Code::GET, 0, rest, &mut work);
+        assert_eq!(progress, Ok(Progress::Complete { length: 20 }));
+        assert_eq!((work[15], work[19]), (1, 3));
+        // Not for a method that would be carried out again.
+        let mut transfer = Transfer::new(0, 6, 0);
+        respond(&mut transfer, Code::POST, 0, first, &mut work).unwrap();
+        let progress = respond(&mut transfer, Code::POST, 0, other, &mut work);
+        assert_eq!(progress, Err(Reason::Blockwise));
+    }
+
+    #[test]
+    fn rfc7959_2_3_wrong_places_and_lengths_are_refused() {
+        let mut work = [0; 40];
+        for (block, payload) in [
+            (&[0x18][..], &[1; 16][..]),
+            (&[0x08], &[1; 15]),
+            (&[7], b"x"),
+        ] {
+            let mut transfer = Transfer::new(0, 6, 0);
+            let options = [(B2, block)];
+            let response = (Code::CONTENT, &options[..], payload);
+            let progress = respond(&mut transfer, Code::GET, 0, response, &mut work);
+            assert_eq!(progress, Err(Reason::Blockwise), "{block:?}");
+        }
+        let mut transfer = Transfer::new(0, 6, 0);
+        let long = (Code::CONTENT, &[][..], &[1; 41][..]);
+        let progress = respond(&mut transfer, Code::GET, 0, long, &mut work);
+        assert_eq!(progress, Err(Reason::TooLong));
+    }
+}

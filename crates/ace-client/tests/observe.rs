@@ -289,3 +289,20 @@ fn only_short_get_requests_observe() {
     );
     assert_eq!(world.phases(), []);
 }
+
+#[test]
+fn request_taken_during_a_refresh_follows_it_and_loses_no_news() {
+    let mut world = observing(config());
+    world.rs.forget();
+    assert_eq!(world.request(Request::get("/temp")), temperature());
+    // The registration is on its way again.
+    world.phases();
+    while world.client.client.phase() != Access {
+        assert!(world.step());
+    }
+    let start = world.network.now;
+    assert_eq!(world.request(Request::get("/temp")), temperature());
+    assert!(world.network.now - start < 1_000);
+    assert_eq!(told(&mut world), [news("21.5")]);
+    assert_eq!(world.phases(), [Access, Observing, Access, Observing]);
+}

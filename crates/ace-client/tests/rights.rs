@@ -249,3 +249,20 @@ fn rfc6749_3_3_text_scopes_are_asked_for_as_given() {
     assert_eq!(world.request(request), refused);
     assert_eq!(world.a.asked.len(), 1);
 }
+
+#[test]
+fn rfc9203_3_1_update_names_the_key_in_use_or_is_another_token() {
+    // A renewed token, with another key, that the resource server could not be given.
+    let mut world = settled(config());
+    world.rest(3_550_000);
+    let unavailable = || Reply::new(Code::INTERNAL_SERVER_ERROR);
+    world.rs.bend_upload = Some(Box::new(move |_| unavailable()));
+    assert_eq!(world.request(Request::get("/temp")), temperature());
+    world.rest(1_000);
+    assert_eq!(world.client.notices.len(), 1);
+    world.rs.bend_upload = None;
+    world.phases();
+    assert_eq!(world.request(put()), changed());
+    assert_eq!(world.phases(), [Access, Token, Upload, Access, Idle]);
+    assert!(world.a.asked.iter().all(|asked| asked.kid.is_none()));
+}

@@ -2,8 +2,9 @@
 
 mod common;
 
-use ace_client::{Client, Request};
+use ace_client::{Client, Config, Request};
 use ace_testkit::SeededRandom;
+use ace_wire::coap::Code;
 use common::{AS, CLIENT, RS, Seen, World, temperature};
 use proptest::prelude::*;
 
@@ -72,6 +73,97 @@ proptest! {
             copy
         });
     }
+}
+
+#[test]
+fn who_looks_on_sees_every_message_as_it_was_written() {
+    use ace_client::{Direction, Phase, Watch, Watched};
+    use std::sync::Mutex;
+    static SEEN: Mutex<Vec<(Phase, Direction, bool, Code)>> = Mutex::new(Vec::new());
+    let watch = Watch(Some(&|message: Watched<'_>| {
+        let Watched {
+            phase,
+            direction,
+            protected,
+            code,
+            ..
+        } = message;
+        SEEN.lock()
+            .unwrap()
+            .push((phase, direction, protected, code));
+    }));
+    let mut world = World::configured(Config {
+        watch,
+        ..common::config()
+    });
+    assert_eq!(world.request(Request::get("/temp")), temperature());
+    use Direction::{Received, Sent};
+    let expected = [
+        (Phase::Hints, Sent, false, Code::GET),
+        (Phase::Hints, Received, false, Code::UNAUTHORIZED),
+        (Phase::Token, Sent, true, Code::POST),
+        (Phase::Token, Received, true, Code::CREATED),
+        (Phase::Upload, Sent, false, Code::POST),
+        (Phase::Upload, Received, false, Code::CREATED),
+        (Phase::Access, Sent, true, Code::GET),
+        (Phase::Access, Received, true, Code::CONTENT),
+    ];
+    assert_eq!(SEEN.lock().unwrap()[..], expected);
+}
+
+#[test]
+fn a_small_client_does_all_of_it() {
+    let config = Config {
+        block_size: 64,
+        ..common::config()
+    };
+    let mut client = common::ClientNode::<1, 256, 320, 2, 384>::new(config, Default::default(), 1);
+    let mut world = World::new();
+    world.a.padding = 40;
+    world.a.set_blocks(2);
+    world.rs.set_blocks(2);
+    world.rs.values.insert("/led".into(), vec![b'0'; 250]);
+    let observe = Request {
+        observe: true,
+        ..Request::get("/temp")
+    };
+    let put = Request {
+        payload: &[b'1'; 250],
+        ..Request::new(Code::PUT, "/led")
+    };
+    let changed = Seen::Response(Code::CHANGED, vec![], true);
+    let led = Seen::Response(Code::CONTENT, vec![b'1'; 250], true);
+    let requests = [
+        (observe, temperature()),
+        (put, changed),
+        (Request::get("/led"), led),
+        (Request::get("/temp"), temperature()),
+    ];
+    for (request, expected) in requests {
+        client.request(world.network.now, RS, request).unwrap();
+        let end = loop {
+            let nodes: &mut [(u16, &mut dyn ace_testkit::Node)] = &mut [
+                (CLIENT, &mut client),
+                (AS, &mut world.a),
+                (RS, &mut world.rs),
+            ];
+            assert!(world.network.step(nodes).is_some());
+            if let Some(end) = client.take_end() {
+                break end;
+            }
+        };
+        assert_eq!(end, expected);
+    }
+    world.rs.set(world.network.now, "/temp", b"22");
+    while client.notices.is_empty() {
+        let nodes: &mut [(u16, &mut dyn ace_testkit::Node)] =
+            &mut [(CLIENT, &mut client), (RS, &mut world.rs)];
+        assert!(world.network.step(nodes).is_some());
+    }
+    let news = Seen::Notification(Code::CONTENT, b"22".to_vec(), true);
+    assert_eq!(client.notices, [news]);
+    // Three rights, one after the other, of one token in one place.
+    assert_eq!((world.a.asked.len(), world.rs.uploads), (3, 1));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use ace_testkit::{Node, SeededRandom};
 use ace_wire::ace::ErrorCode;
 use ace_wire::coap::Code;
 
-use super::{DefaultClient, EPOCH};
+use super::EPOCH;
 
 /// Storage that outlives the client.
 #[derive(Clone, Default)]
@@ -57,8 +57,14 @@ pub enum Seen {
     RenewalFailed(Step, Reason),
 }
 
-pub struct ClientNode {
-    pub client: DefaultClient,
+pub struct ClientNode<
+    const TOKENS: usize = 2,
+    const GRANT: usize = 640,
+    const BODY: usize = 1024,
+    const SLOTS: usize = 3,
+    const MTU: usize = 1152,
+> {
+    pub client: Client<'static, u16, Memory, TOKENS, GRANT, BODY, SLOTS, MTU>,
     pub rng: SeededRandom,
     pub phases: Vec<Phase>,
     pub ends: Vec<Seen>,
@@ -67,7 +73,14 @@ pub struct ClientNode {
     pub has_clock: bool,
 }
 
-impl ClientNode {
+impl<
+    const TOKENS: usize,
+    const GRANT: usize,
+    const BODY: usize,
+    const SLOTS: usize,
+    const MTU: usize,
+> ClientNode<TOKENS, GRANT, BODY, SLOTS, MTU>
+{
     pub fn new(config: Config<'static, u16>, memory: Memory, seed: u64) -> Self {
         let mut rng = SeededRandom::new(seed ^ 0xc1);
         Self {
@@ -152,7 +165,14 @@ impl ClientNode {
     }
 }
 
-impl Node for ClientNode {
+impl<
+    const TOKENS: usize,
+    const GRANT: usize,
+    const BODY: usize,
+    const SLOTS: usize,
+    const MTU: usize,
+> Node for ClientNode<TOKENS, GRANT, BODY, SLOTS, MTU>
+{
     fn handle(&mut self, now: u64, from: u16, datagram: &[u8]) {
         let wall = self.wall(now);
         self.client
