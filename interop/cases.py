@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import time
 from typing import Callable
 
 import peers
