@@ -1,0 +1,163 @@
+//! Reading and writing the vectors of RFC 5246, 4.
+
+use crate::Error;
+
+/// Reads from the front; everything missing is [`Error::Decode`].
+#[derive(Clone, Copy)]
+pub(crate) struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Error> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or(Error::Decode)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    pub(crate) fn array<const LEN: usize>(&mut self) -> Result<&'a [u8; LEN], Error> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(Error::Decode)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    pub(crate) fn u8(&mut self) -> Result<u8, Error> {
+        self.array().map(|[byte]| *byte)
+    }
+
+    pub(crate) fn u16(&mut self) -> Result<u16, Error> {
+        self.array().copied().map(u16::from_be_bytes)
+    }
+
+    pub(crate) fn u24(&mut self) -> Result<usize, Error> {
+        let [a, b, c] = *self.array()?;
+        Ok(usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c))
+    }
+
+    pub(crate) fn u48(&mut self) -> Result<u64, Error> {
+        let [a, b, c, d, e, f] = *self.array()?;
+        Ok(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+    }
+
+    /// A vector with a length of one byte.
+    pub(crate) fn vec8(&mut self) -> Result<&'a [u8], Error> {
+        let len = self.u8()?;
+        self.take(len.into())
+    }
+
+    /// A vector with a length of two bytes.
+    pub(crate) fn vec16(&mut self) -> Result<&'a [u8], Error> {
+        let len = self.u16()?;
+        self.take(len.into())
+    }
+
+    /// A vector with a length of three bytes.
+    #[cfg(feature = "_ecc")]
+    pub(crate) fn vec24(&mut self) -> Result<&'a [u8], Error> {
+        let len = self.u24()?;
+        self.take(len)
+    }
+
+    /// Refuses bytes behind what was read.
+    pub(crate) const fn finish(self) -> Result<(), Error> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Decode)
+        }
+    }
+}
+
+/// The numbers of a list of two-byte numbers.
+pub(crate) fn numbers(list: &[u8]) -> impl Iterator<Item = u16> {
+    list.as_chunks().0.iter().copied().map(u16::from_be_bytes)
+}
+
+/// Writes to the front of a buffer; what does not fit is [`Error::BufferTooSmall`].
+pub(crate) struct Writer<'b> {
+    buffer: &'b mut [u8],
+    len: usize,
+}
+
+impl<'b> Writer<'b> {
+    pub(crate) const fn new(buffer: &'b mut [u8]) -> Self {
+        Self { buffer, len: 0 }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Takes back what was written since the length was `len`.
+    pub(crate) fn back_to(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.buffer
+            .get_mut(self.len..)
+            .and_then(|room| room.get_mut(..bytes.len()))
+            .ok_or(Error::BufferTooSmall)?
+            .copy_from_slice(bytes);
+        self.len += bytes.len();
+        Ok(())
+    }
+
+    pub(crate) fn u8(&mut self, number: u8) -> Result<(), Error> {
+        self.put(&[number])
+    }
+
+    pub(crate) fn u16(&mut self, number: u16) -> Result<(), Error> {
+        self.put(&number.to_be_bytes())
+    }
+
+    pub(crate) fn u24(&mut self, number: usize) -> Result<(), Error> {
+        let [.., a, b, c] = number.to_be_bytes();
+        self.put(&[a, b, c])
+    }
+
+    /// The lowest six bytes of the number.
+    pub(crate) fn u48(&mut self, number: u64) -> Result<(), Error> {
+        let [_, _, rest @ ..] = number.to_be_bytes();
+        self.put(&rest)
+    }
+
+    /// What `body` writes, with its length in `size` bytes (1 to 3) in front.
+    pub(crate) fn vec(
+        &mut self,
+        size: usize,
+        body: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let at = self.len;
+        self.put([0; 3].get(..size).ok_or(Error::BufferTooSmall)?)?;
+        body(self)?;
+        let len = (self.len - at - size).to_be_bytes();
+        let (zeros, digits) = len
+            .split_at_checked(len.len() - size)
+            .ok_or(Error::BufferTooSmall)?;
+        if zeros.iter().any(|&digit| digit != 0) {
+            return Err(Error::BufferTooSmall);
+        }
+        self.buffer
+            .get_mut(at..at + size)
+            .ok_or(Error::BufferTooSmall)?
+            .copy_from_slice(digits);
+        Ok(())
+    }
+
+    /// An extension: its type, and what `body` writes as a vector of two length bytes.
+    pub(crate) fn extension(
+        &mut self,
+        kind: u16,
+        body: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.u16(kind)?;
+        self.vec(2, body)
+    }
+}
