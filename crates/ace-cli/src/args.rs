@@ -2,8 +2,13 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, CommandFactory, Parser, Subcommand, ValueEnum,
+    error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion},
+};
 use clap_complete::Shell;
+
+use crate::{failure::Failure, output};
 
 /// ACE for constrained devices: who may do what to which device, and the device enforces it itself.
 #[derive(Debug, Parser)]
@@ -14,24 +19,25 @@ use clap_complete::Shell;
     arg_required_else_help = true,
     after_help = "\
 Start with:
-  ace demo                                   a device getting in, on real sockets
-  ace init ./site && ace serve --site ./site  your own authorization server"
+  ace demo                                    a device getting in, on real sockets
+  ace init ./site && ace serve --site ./site  your own authorization server
+
+Exit codes: 0 done; 1 refused, or no answer; 2 the command, a file or the machine is not as it must be.
+ACE_SITE names the site folder, ACE_LOG (error, warn, info, debug, trace) what is logged, NO_COLOR turns colour off."
 )]
 pub struct Arguments {
-    /// Show the exchange message by message: names, codes, sizes, decoded CBOR, never a key. Twice: the engines' log too.
+    /// Show the exchange message by message, never a key. Servers: log more. Twice: the engines' log too
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// When to colour.
+    /// Colour; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless NO_COLOR is set.
     Auto,
     Always,
     Never,
@@ -40,22 +46,38 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run an AS, a resource server and a client on UDP sockets of this machine and show the exchange
-    #[command(
-        after_help = "Example:\n  ace demo\n  ace demo --json | jq '.steps[] | {name, code}'"
-    )]
+    #[command(after_help = "\
+Examples:
+  ace demo
+  ace demo -v                                   every message, decoded
+  ace demo --json | jq '.steps[] | {name, code}'")]
     Demo(Demo),
     /// Make the folder of an authorization server: ace.toml, store and keys
-    #[command(after_help = "Example:\n  ace init ./site")]
+    #[command(after_help = "\
+Examples:
+  ace init ./site
+  ace init ./site --listen 0.0.0.0:5683 --uri coap://as.example/token")]
     Init(Init),
     /// Run the authorization server of a site
-    #[command(after_help = "Example:\n  ace serve --site ./site")]
+    #[command(after_help = "\
+Examples:
+  ace serve --site ./site
+  ace serve --site ./site --validate            only check ace.toml and the store")]
     Serve(Serve),
     /// Resource servers: register them, or run a sample one
+    #[command(after_help = "\
+Examples:
+  ace rs add thermo --audience thermo --site ./site > thermo.json
+  ace rs serve thermo.json --listen 127.0.0.1:5700")]
     Rs {
         #[command(subcommand)]
         command: Rs,
     },
     /// Clients: register them
+    #[command(after_help = "\
+Examples:
+  ace client add alice --site ./site > alice.json
+  ace client list --site ./site")]
     Client {
         #[command(subcommand)]
         command: Client,
@@ -65,23 +87,34 @@ pub enum Command {
 Examples:
   ace grant alice thermo 'GET /temp' --site ./site
   ace grant alice thermo 'GET,PUT /led' --site ./site
-  ace grant alice thermo 'GET /temp' --remove --site ./site
-  ace grant alice thermo --site ./site        what alice may do there")]
+  ace grant alice thermo 'PUT /led' --remove --site ./site
+  ace grant alice --site ./site                 what alice may do, and where")]
     Grant(Grant),
     /// Ask a resource server for something, getting a token on the way
     #[command(after_help = "\
 Examples:
   ace request GET coap://127.0.0.1:5700/temp --as alice.json
-  ace request PUT coap://127.0.0.1:5700/led 1 --as alice.json -v")]
+  ace request PUT coap://127.0.0.1:5700/led 1 --as alice.json -v
+
+Tokens and sequence numbers are kept in a file beside the bundle. If it is lost, the next one starts above all
+numbers used before, by the clock: do not set the clock back.")]
     Request(Request),
     /// Look into tokens
+    #[command(after_help = "Example:\n  ace token inspect token.cwt --key thermo.json")]
     Token {
         #[command(subcommand)]
         command: Token,
     },
     /// Print the completions of a shell
-    #[command(after_help = "Example:\n  ace completions bash > /etc/bash_completion.d/ace")]
-    Completions { shell: Shell },
+    #[command(after_help = "\
+Examples:
+  ace completions bash > /etc/bash_completion.d/ace
+  ace completions zsh > ~/.zfunc/_ace
+  ace completions fish > ~/.config/fish/completions/ace.fish")]
+    Completions {
+        /// Whose
+        shell: Shell,
+    },
 }
 
 impl Command {
@@ -108,9 +141,12 @@ pub struct Demo {
 pub struct Init {
     /// The folder to make
     pub site: PathBuf,
-    /// Where the AS will listen
+    /// Where the AS will listen (UDP)
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5683")]
     pub listen: SocketAddr,
+    /// Its token endpoint as clients reach it; coap://ADDRESS:PORT/token if not given
+    #[arg(long)]
+    pub uri: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -140,10 +176,13 @@ pub struct Serve {
 #[derive(Debug, Subcommand)]
 pub enum Rs {
     /// Register a resource server and print its bundle
-    #[command(
-        after_help = "Example:\n  ace rs add thermo --audience thermo --site ./site > thermo.json"
-    )]
+    #[command(after_help = "\
+Example:
+  ace rs add thermo --audience thermo --site ./site > thermo.json
+
+The bundle holds keys: a file it is sent to becomes readable by its owner alone.")]
     Add {
+        /// Its name in grants, lists and logs
         name: String,
         /// The audience that clients ask tokens for; the name if not given
         #[arg(long)]
@@ -157,9 +196,18 @@ pub enum Rs {
         #[command(flatten)]
         site: Site,
     },
+    /// Print the bundle of a resource server again
+    #[command(after_help = "Example:\n  ace rs show thermo --site ./site > thermo.json")]
+    Show {
+        /// As `ace rs list` shows it
+        name: String,
+        #[command(flatten)]
+        site: Site,
+    },
     /// List the registered resource servers
     #[command(after_help = "Example:\n  ace rs list --site ./site --json")]
     List {
+        /// A JSON array of name, audience, profiles, token_alg and clockless
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -168,6 +216,7 @@ pub enum Rs {
     /// Remove a resource server and every grant on it
     #[command(after_help = "Example:\n  ace rs remove thermo --site ./site")]
     Remove {
+        /// As `ace rs list` shows it
         name: String,
         #[command(flatten)]
         site: Site,
@@ -177,6 +226,7 @@ pub enum Rs {
     Serve {
         /// What `ace rs add` printed
         bundle: PathBuf,
+        /// Where it listens (UDP)
         #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5700")]
         listen: SocketAddr,
         /// Serve as a device whose clock cannot be trusted: tokens must answer a client-nonce
@@ -188,8 +238,21 @@ pub enum Rs {
 #[derive(Debug, Subcommand)]
 pub enum Client {
     /// Register a client and print its bundle
-    #[command(after_help = "Example:\n  ace client add alice --site ./site > alice.json")]
+    #[command(after_help = "\
+Example:
+  ace client add alice --site ./site > alice.json
+
+The bundle holds keys: a file it is sent to becomes readable by its owner alone.")]
     Add {
+        /// Its name in grants, lists and logs
+        name: String,
+        #[command(flatten)]
+        site: Site,
+    },
+    /// Print the bundle of a client again
+    #[command(after_help = "Example:\n  ace client show alice --site ./site > alice.json")]
+    Show {
+        /// As `ace client list` shows it
         name: String,
         #[command(flatten)]
         site: Site,
@@ -197,6 +260,7 @@ pub enum Client {
     /// List the registered clients
     #[command(after_help = "Example:\n  ace client list --site ./site --json")]
     List {
+        /// A JSON array of name, profiles and grants
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -205,6 +269,7 @@ pub enum Client {
     /// Remove a client and its grants; its key stops working at once
     #[command(after_help = "Example:\n  ace client remove alice --site ./site")]
     Remove {
+        /// As `ace client list` shows it
         name: String,
         #[command(flatten)]
         site: Site,
@@ -213,16 +278,17 @@ pub enum Client {
 
 #[derive(Debug, Args)]
 pub struct Grant {
+    /// The client's name
     pub client: String,
-    /// The resource server's name
-    pub rs: String,
+    /// The resource server's name; leave out to list all grants of the client
+    pub rs: Option<String>,
     /// Methods and path, such as 'GET /temp' or 'GET,PUT /led', or a scope name; leave out to list
     pub scope: Option<String>,
-    /// Take the grant back
+    /// Take the grant back; tokens already issued live on until they expire
     #[arg(long, requires = "scope")]
     pub remove: bool,
-    /// List as JSON
-    #[arg(long, conflicts_with = "scope")]
+    /// A JSON array of client, rs and scope: what the client may do now
+    #[arg(long)]
     pub json: bool,
     #[command(flatten)]
     pub site: Site,
@@ -234,15 +300,19 @@ pub struct Request {
     pub method: String,
     /// Such as coap://127.0.0.1:5700/temp
     pub uri: String,
-    /// What to send
+    /// What to send, as text
     pub payload: Option<String>,
     /// The client's bundle, as `ace client add` printed it
     #[arg(long = "as", value_name = "BUNDLE")]
     pub bundle: PathBuf,
-    /// Where tokens and sequence numbers are kept; beside the bundle if not given
+    /// Where tokens and sequence numbers are kept; BUNDLE.state if not given
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
-    /// Print one JSON object instead of the payload
+    /// How long everything together may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+    /// One JSON object instead of the payload: ok, and how it ended
     #[arg(long)]
     pub json: bool,
 }
@@ -252,27 +322,72 @@ pub enum Token {
     /// Show a token in words and in CBOR diagnostic notation
     #[command(after_help = "\
 Examples:
-  ace token inspect d08343a1010a...
-  ace token inspect token.cwt --key thermo.json")]
+  ace token inspect d08343a1010aa20441...
+  ace token inspect token.cwt --key thermo.json --json
+  ace token inspect - < token.hex
+
+`ace request -v` shows the tokens it gets in hexadecimal.")]
     Inspect {
         /// Hex, base64url, or a file with either or the bytes themselves; - for standard input
         token: String,
         /// The resource server's bundle: opens the token and checks it
         #[arg(long, value_name = "BUNDLE")]
         key: Option<PathBuf>,
+        /// One JSON object: structure, verified, claims, …
         #[arg(long)]
         json: bool,
     },
 }
 
+impl Arguments {
+    /// Reads the command line; prints help and version, and leaves, if that is what was asked for.
+    pub fn read() -> Result<Self, Failure> {
+        Self::try_parse().map_err(|error| {
+            if let DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand =
+                error.kind()
+            {
+                error.exit();
+            }
+            let verb = verb(std::env::args().skip(1));
+            Failure::setup(sentence(&error.render().to_string(), &verb))
+        })
+    }
+}
+
+/// One sentence of what clap says in several lines.
+fn sentence(message: &str, verb: &str) -> String {
+    let lines = message.lines().map(str::trim);
+    let lines = lines.take_while(|line| !line.starts_with("Usage:"));
+    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more"));
+    let first = lines.next().unwrap_or("what is meant is unclear");
+    let first = first.trim_start_matches("error: ");
+    let rest: Vec<_> = lines.collect();
+    let joint = match (rest.is_empty(), first.ends_with(':')) {
+        (true, _) => "",
+        (false, true) => " ",
+        (false, false) => "; ",
+    };
+    format!("{first}{joint}{}; see `{verb} --help`", rest.join(", "))
+}
+
+/// The verb as far as it is one, such as `ace rs serve`.
+fn verb(words: impl Iterator<Item = String>) -> String {
+    let mut command = Arguments::command();
+    let mut verb = command.get_name().to_owned();
+    for word in words {
+        if let Some(found) = command.find_subcommand(&word) {
+            verb = format!("{verb} {word}");
+            command = found.clone();
+        }
+    }
+    verb
+}
+
 /// Writes the completions of `shell` to standard output.
-pub fn print_completions(shell: Shell) {
-    clap_complete::generate(
-        shell,
-        &mut Arguments::command(),
-        "ace",
-        &mut std::io::stdout(),
-    );
+pub fn print_completions(shell: Shell) -> Result<(), Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "ace", &mut text);
+    output::print(String::from_utf8_lossy(&text).trim_end())
 }
 
 #[cfg(test)]
@@ -282,5 +397,31 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_one_sentence() {
+        let message = |line: &str| {
+            let words: Vec<_> = line.split(' ').collect();
+            let error = Arguments::try_parse_from(&words).expect_err("refused");
+            let verb = verb(words.into_iter().skip(1).map(String::from));
+            sentence(&error.to_string(), &verb)
+        };
+        assert_eq!(
+            message("ace request GET"),
+            "the following required arguments were not provided: --as <BUNDLE>, <URI>; see `ace request --help`"
+        );
+        assert_eq!(
+            message("ace grnt"),
+            "unrecognized subcommand 'grnt'; tip: a similar subcommand exists: 'grant'; see `ace --help`"
+        );
+        assert_eq!(
+            message("ace -v rs serve x --listen y"),
+            "invalid value 'y' for '--listen <ADDRESS:PORT>': invalid socket address syntax; see `ace rs serve --help`"
+        );
+        assert_eq!(
+            message("ace --color x demo"),
+            "invalid value 'x' for '--color <WHEN>'; [possible values: auto, always, never]; see `ace demo --help`"
+        );
     }
 }

@@ -2,59 +2,97 @@
 
 use std::{
     net::SocketAddr,
-    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use ace_as::{ClientBundle, OscoreBundle};
-use ace_client::Step;
-use ace_crypto::{Aead, Hkdf};
-use ace_net::{Outcome, RefusedBy, Requester};
-use ace_oscore::Parameters;
-use ace_wire::coap::{Code, Scheme, Uri, content_format};
+use ace_client::{ClientError, Direction, Phase, Reason, Request as Wanted, Step, Watch, Watched};
+use ace_net::{Outcome, RefusedBy, Requester, RequesterError};
+use ace_wire::{
+    ace::{AsRequestCreationHints, ErrorCode},
+    coap::{Code, content_format},
+};
 use serde_json::json;
 
-use crate::{args::Request, failure::Failure, output::Output, sample::open_state, trace::Trace};
+use crate::{
+    address::{parse_uri, resolve},
+    args::Request,
+    bundle::{parameters, read_client},
+    failure::Failure,
+    output::{Output, print, print_json},
+    state,
+    trace::Trace,
+};
 
 /// Runs `ace request`.
 pub async fn request(arguments: &Request, output: &Output) -> Result<(), Failure> {
     let method = method(&arguments.method)?;
-    let uri = parse_uri(&arguments.uri)?;
-    let bundle = read_bundle(&arguments.bundle)?;
-    let as_uri = parse_uri(&bundle.authorization_server.uri)?;
-    let (rs, as_peer) = (resolve(&uri).await?, resolve(&as_uri).await?);
-    let state = arguments
-        .state
-        .clone()
-        .unwrap_or_else(|| beside(&arguments.bundle, "state"));
-    let storage = open_state(&state)?;
-
+    let uri = parse_uri(&arguments.uri, "the URI")?;
+    let bundle = read_client(&arguments.bundle)?;
+    let path = arguments.bundle.display();
+    let as_uri = parse_uri(
+        &bundle.authorization_server.uri,
+        &format!("{path}: the uri of `as`"),
+    )?;
+    let limit = Duration::from_secs(arguments.timeout);
+    let (rs, as_peer) = resolve(&uri, &as_uri, limit).await?;
     let context = parameters(&bundle.authorization_server.oscore, &bundle.name)?;
+    let state = match &arguments.state {
+        Some(path) => path.clone(),
+        None => state::beside(&arguments.bundle),
+    };
+    let storage = state::open_client(&state)?;
+
     let mut config = ace_client::Config::new(as_peer, &bundle.authorization_server.uri, context);
-    let trace = Trace::new(*output, as_peer, rs);
-    let watch = |watched: ace_client::Watched<'_>| trace.message(&watched);
-    if output.verbose > 0 {
-        config.watch = ace_client::Watch(Some(&watch));
-    }
-    let mut requester = Requester::new(config, storage)
-        .await
-        .map_err(|error| Failure::setup(format!("{}: {error}", arguments.bundle.display())))?;
+    // Each number is written down before it is used, none is skipped: see `state::open_client`.
+    config.reservation = 1;
+    let (trace, heard) = (Trace::new(*output, as_peer, rs), Heard::default());
+    let watch = |watched: Watched<'_>| {
+        heard.message(&watched);
+        trace.message(&watched);
+    };
+    config.watch = Watch(Some(&watch));
+    let requester = Requester::new(config, storage).await;
+    let mut requester = requester.map_err(|error| {
+        Failure::setup(match error {
+            RequesterError::Client(ClientError::Storage) => format!(
+                "cannot write {}; make room and check the mode of its folder, or choose another with --state",
+                state.display()
+            ),
+            error => format!("{path}: {error}; make another with `ace client add`"),
+        })
+    })?;
     let payload = arguments.payload.as_deref().unwrap_or("").as_bytes();
-    let wanted = ace_client::Request {
+    let wanted = Wanted {
         query: uri.query,
         payload,
         content_format: (!payload.is_empty()).then_some(content_format::TEXT_PLAIN),
-        ..ace_client::Request::new(method, uri.path)
+        ..Wanted::new(method, uri.path)
     };
-    let outcome = requester
-        .request(rs, wanted, &mut |seen| trace.datagram(&seen))
-        .await
-        .map_err(|error| {
-            Failure::setup(format!("{} {}: {error}", arguments.method, arguments.uri))
-        })?;
-    let what = format!("{method} {}", uri.path);
+    let mut datagram = |seen: ace_net::Seen<'_>| trace.datagram(&seen);
+    let asked = requester.request(rs, wanted, &mut datagram);
+    let outcome = match tokio::time::timeout(limit, asked).await {
+        Ok(outcome) => {
+            outcome.map_err(|error| Failure::setup(format!("{}: {error}", arguments.uri)))?
+        }
+        Err(_) => Outcome::Failed {
+            step: heard.step(),
+            reason: Reason::TimedOut,
+        },
+    };
     if arguments.json {
-        println!("{:#}", as_json(&outcome));
+        print_json(&as_json(&outcome))?;
     }
+    let asked = Asked {
+        client: &bundle.name,
+        method,
+        path: uri.path,
+        audience: heard.audience(),
+        rs,
+        as_peer,
+        as_uri: &bundle.authorization_server.uri,
+        timeout: arguments.timeout,
+    };
     match outcome {
         Outcome::Response {
             code,
@@ -62,69 +100,30 @@ pub async fn request(arguments: &Request, output: &Output) -> Result<(), Failure
             content_format,
             ..
         } if code.is_success() => {
-            if !arguments.json {
-                print_payload(code, content_format, &payload, output);
+            if arguments.json {
+                return Ok(());
             }
-            Ok(())
+            print(payload_words(code, content_format, &payload, output))
         }
         Outcome::Response { code, payload, .. } => {
             let said = String::from_utf8_lossy(&payload);
             let said = if said.is_empty() {
                 said
             } else {
-                format!(": {said}").into()
+                format!(": {said:?}").into()
             };
+            let what = asked.what();
             Err(Failure::refused(format!(
                 "{what}: the resource server answers {code}{said}"
             )))
         }
-        Outcome::Refused(by) => Err(Failure::refused(refusal(&by, &bundle.name, &what))),
-        Outcome::Failed { step, reason } => {
-            Err(Failure::refused(failure(step, reason, rs, as_peer, &what)))
-        }
+        Outcome::Refused(by) => Err(Failure::refused(asked.refused(&by))),
+        Outcome::Failed { step, reason } => Err(Failure::refused(asked.failed(step, reason))),
     }
 }
 
-/// Reads a client's bundle.
-pub fn read_bundle(path: &Path) -> Result<ClientBundle, Failure> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
-    ClientBundle::parse(&text).map_err(|error| {
-        Failure::setup(format!(
-            "{}: {error}; expected what `ace client add` printed",
-            path.display()
-        ))
-    })
-}
-
-/// The OSCORE context a bundle describes.
-pub fn parameters<'b>(bundle: &'b OscoreBundle, name: &str) -> Result<Parameters<'b>, Failure> {
-    let unknown = |what, number| {
-        Failure::setup(format!(
-            "the bundle of {name}: {what} {number} is not one this program knows"
-        ))
-    };
-    Ok(Parameters {
-        master_secret: bundle.master_secret.as_bytes(),
-        master_salt: bundle.master_salt.as_bytes(),
-        sender_id: &bundle.sender_id.0,
-        recipient_id: &bundle.recipient_id.0,
-        id_context: bundle.id_context.as_ref().map(|id| id.0.as_slice()),
-        aead: Aead::from_cose(bundle.alg).ok_or_else(|| unknown("alg", bundle.alg))?,
-        hkdf: Hkdf::from_cose(bundle.hkdf).ok_or_else(|| unknown("hkdf", bundle.hkdf))?,
-    })
-}
-
-/// `alice.json` and `state` give `alice.json.state`.
-pub fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    name.into()
-}
-
 fn method(name: &str) -> Result<Code, Failure> {
-    let methods = [
+    let mut methods = [
         Code::GET,
         Code::POST,
         Code::PUT,
@@ -132,96 +131,162 @@ fn method(name: &str) -> Result<Code, Failure> {
         Code::FETCH,
         Code::PATCH,
         Code::IPATCH,
-    ];
-    let named = methods.into_iter().find(|code| {
+    ]
+    .into_iter();
+    let named = methods.find(|code| {
         code.name()
             .is_some_and(|known| known.eq_ignore_ascii_case(name))
     });
     named.ok_or_else(|| {
         Failure::setup(format!(
-            "{name} is no CoAP method; use GET, POST, PUT, DELETE, FETCH, PATCH or iPATCH"
+            "{name:?} is no CoAP method; use GET, POST, PUT, DELETE, FETCH, PATCH or iPATCH"
         ))
     })
 }
 
-fn parse_uri(text: &str) -> Result<Uri<'_>, Failure> {
-    let uri = Uri::parse(text).map_err(|_| {
-        Failure::setup(format!(
-            "{text} is no CoAP URI; write it like coap://127.0.0.1:5700/temp, without % and #"
-        ))
-    })?;
-    match uri.scheme {
-        Scheme::Coap => Ok(uri),
-        Scheme::Coaps => Err(Failure::setup(format!(
-            "{text}: this program protects requests by OSCORE on coap://, not by DTLS"
-        ))),
+/// What went by that a message may need.
+#[derive(Debug, Default)]
+struct Heard(Mutex<(Phase, Option<String>)>);
+
+impl Heard {
+    fn lock(&self) -> MutexGuard<'_, (Phase, Option<String>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn message(&self, watched: &Watched<'_>) {
+        let mut heard = self.lock();
+        heard.0 = watched.phase;
+        if watched.phase == Phase::Hints
+            && watched.direction == Direction::Received
+            && let Ok(hints) = AsRequestCreationHints::parse(watched.payload)
+        {
+            heard.1 = hints.audience.map(String::from);
+        }
+    }
+
+    fn step(&self) -> Step {
+        match self.lock().0 {
+            Phase::Token => Step::Token,
+            Phase::Upload => Step::Upload,
+            Phase::Update => Step::Update,
+            Phase::Access | Phase::Observing => Step::Access,
+            Phase::Idle | Phase::Hints => Step::Hints,
+        }
+    }
+
+    fn audience(&self) -> Option<String> {
+        self.lock().1.clone()
     }
 }
 
-async fn resolve(uri: &Uri<'_>) -> Result<SocketAddr, Failure> {
-    let unknown = || {
-        Failure::setup(format!(
-            "no address for {}; check the name or use the address itself",
-            uri.host
-        ))
-    };
-    let mut found = tokio::net::lookup_host((uri.host, uri.port))
-        .await
-        .map_err(|_| unknown())?;
-    found.next().ok_or_else(unknown)
+/// A request as it is spoken of.
+struct Asked<'a> {
+    client: &'a str,
+    method: Code,
+    path: &'a str,
+    /// By the hints, which anyone may have sent.
+    audience: Option<String>,
+    rs: SocketAddr,
+    as_peer: SocketAddr,
+    as_uri: &'a str,
+    timeout: u64,
 }
 
-fn print_payload(code: Code, format: Option<u16>, payload: &[u8], output: &Output) {
-    match std::str::from_utf8(payload) {
-        Ok("") => println!("{}", output.good(&code.to_string())),
-        Ok(text) if format != Some(content_format::CBOR) => println!("{text}"),
-        _ if format == Some(content_format::CBOR) => {
-            println!("{}", ace_wire::diag::Diagnostic::new(payload))
-        }
-        _ => println!("h'{}'", hex::encode(payload)),
+impl Asked<'_> {
+    fn what(&self) -> String {
+        format!("{} {}", self.method, self.path)
     }
-}
 
-fn refusal(by: &RefusedBy, client: &str, what: &str) -> String {
-    let allow =
-        format!("the operator can allow it with `ace grant {client} RS '{what}' --site DIR`");
-    match by {
-        RefusedBy::NotGranted { code } => {
-            format!(
-                "{what} refused: the resource server answers {code}, and the authorization server grants {client} no \
-                 more than the token has; {allow}"
-            )
+    /// The command that would allow it. The resource server's name is its audience unless the operator chose otherwise;
+    /// what is no name is not put into a command.
+    fn grant(&self) -> String {
+        let is_name = |name: &&str| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+            !name.is_empty() && !name.starts_with(['-', '.']) && name.chars().all(plain)
+        };
+        let client = Some(self.client).filter(is_name).unwrap_or("CLIENT");
+        let rs = self.audience.as_deref().filter(is_name).unwrap_or("RS");
+        let scope = self.what().replace('\'', r"'\''");
+        format!("the operator can allow it with `ace grant {client} {rs} '{scope}' --site DIR`")
+    }
+
+    fn refused(&self, by: &RefusedBy) -> String {
+        let (what, grant) = (self.what(), self.grant());
+        match by {
+            RefusedBy::NotGranted { code } => {
+                let client = self.client;
+                format!(
+                    "{what} refused: {client} has no grant for it, and the resource server answers {code}; {grant}"
+                )
+            }
+            RefusedBy::As { error, description } => {
+                let number = error.number();
+                let name = error
+                    .name()
+                    .map_or_else(|| format!("error {number}"), String::from);
+                let said = description
+                    .as_ref()
+                    .map_or(String::new(), |text| format!(" ({text})"));
+                let next = match *error {
+                    ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient => {
+                        "take a bundle that `ace client add` printed".to_owned()
+                    }
+                    _ => grant,
+                };
+                format!("{what} refused by the authorization server: {name}{said}; {next}")
+            }
+            RefusedBy::Rs {
+                step: Step::Upload,
+                code,
+                protected,
+            } => format!(
+                "{what}: the resource server does not take the token: {code}{}; does it run with the bundle that the \
+                 authorization server at {} has of it (`ace rs show`), and is its clock right?",
+                unprotected(*protected),
+                self.as_peer
+            ),
+            RefusedBy::Rs {
+                code, protected, ..
+            } => {
+                format!(
+                    "{what} refused by the resource server: {code}{}; {grant}",
+                    unprotected(*protected)
+                )
+            }
+            RefusedBy::UntrustedAs { uri } => format!(
+                "{what}: the resource server sends clients to {uri:?}, but this bundle is for {}; nothing was sent \
+                 there; take the bundle of a client registered there",
+                self.as_uri
+            ),
         }
-        RefusedBy::As { error, description } => {
-            let name = error
-                .name()
-                .map_or_else(|| format!("error {}", error.number()), String::from);
-            let said = description
-                .as_ref()
-                .map_or(String::new(), |text| format!(" ({text})"));
-            format!("{what} refused by the authorization server: {name}{said}; {allow}")
+    }
+
+    fn failed(&self, step: Step, reason: Reason) -> String {
+        let what = self.what();
+        let (who, at, start) = match step {
+            Step::Token => ("authorization server", self.as_peer, "ace serve --site DIR"),
+            _ => ("resource server", self.rs, "ace rs serve BUNDLE"),
+        };
+        match reason {
+            Reason::TimedOut => {
+                let careful = match (step, self.method) {
+                    (Step::Access, Code::GET | Code::FETCH) | (Step::Hints, _) => "",
+                    (Step::Access, _) => "; it may have been carried out all the same",
+                    _ => "",
+                };
+                let seconds = self.timeout;
+                format!(
+                    "{what}: no answer from the {who} at {at} (UDP) within {seconds} s{careful}; check that it runs \
+                     (`{start}`) and that UDP gets there, or wait longer with --timeout"
+                )
+            }
+            Reason::Unprotected(Code::UNAUTHORIZED) if step == Step::Token => format!(
+                "{what}: the authorization server at {at} does not know the key of {}; `ace client list` there \
+                 says whether it is registered, `ace client add` makes a new bundle",
+                self.client
+            ),
+            reason => format!("{what}: {reason}, from the {who} at {at}; -v shows the exchange"),
         }
-        RefusedBy::Rs {
-            step: Step::Upload,
-            code,
-            protected,
-        } => format!(
-            "{what}: the resource server does not take the token: {code}{}; is it registered at this authorization \
-             server with the bundle it runs with?",
-            unprotected(*protected)
-        ),
-        RefusedBy::Rs {
-            code, protected, ..
-        } => {
-            format!(
-                "{what} refused by the resource server: {code}{}; {allow}",
-                unprotected(*protected)
-            )
-        }
-        RefusedBy::UntrustedAs { uri } => format!(
-            "{what}: the resource server sends clients to {uri}, which is not the authorization server of this bundle; \
-             nothing was sent there"
-        ),
     }
 }
 
@@ -233,24 +298,14 @@ const fn unprotected(protected: bool) -> &'static str {
     }
 }
 
-fn failure(
-    step: Step,
-    reason: ace_client::Reason,
-    rs: SocketAddr,
-    as_peer: SocketAddr,
-    what: &str,
-) -> String {
-    let (who, at) = match step {
-        Step::Token => ("authorization server", as_peer),
-        _ => ("resource server", rs),
-    };
-    match reason {
-        ace_client::Reason::TimedOut => {
-            format!(
-                "{what}: no answer from the {who} at {at}; is it running, and does UDP get there?"
-            )
+fn payload_words(code: Code, format: Option<u16>, payload: &[u8], output: &Output) -> String {
+    match std::str::from_utf8(payload) {
+        Ok("") => output.good(&code.to_string()),
+        _ if format == Some(content_format::CBOR) => {
+            ace_wire::diag::Diagnostic::new(payload).to_string()
         }
-        reason => format!("{what}: {reason}, from the {who} at {at}; -v shows the exchange"),
+        Ok(text) => text.to_owned(),
+        Err(_) => format!("h'{}'", hex::encode(payload)),
     }
 }
 

@@ -5,7 +5,8 @@ use std::{fmt, path::Path, process::ExitCode};
 /// A failed command.
 #[derive(Debug)]
 pub struct Failure {
-    message: String,
+    /// `None` if nobody is there to read it.
+    message: Option<String>,
     code: u8,
 }
 
@@ -13,7 +14,7 @@ impl Failure {
     /// The other side refused, or did not answer: exit code 1.
     pub fn refused(message: impl fmt::Display) -> Self {
         Self {
-            message: message.to_string(),
+            message: Some(message.to_string()),
             code: 1,
         }
     }
@@ -21,8 +22,16 @@ impl Failure {
     /// The command, a file or the machine is not as it must be: exit code 2.
     pub fn setup(message: impl fmt::Display) -> Self {
         Self {
-            message: message.to_string(),
+            message: Some(message.to_string()),
             code: 2,
+        }
+    }
+
+    /// The reader of standard output went away: exit code 1, without a word.
+    pub fn unread() -> Self {
+        Self {
+            message: None,
+            code: 1,
         }
     }
 
@@ -34,7 +43,9 @@ impl Failure {
             ErrorKind::PermissionDenied => "check who owns it and its mode",
             ErrorKind::AlreadyExists => "choose another path or move it away",
             ErrorKind::StorageFull => "make room on the disk",
-            _ => "see the message of the system",
+            ErrorKind::IsADirectory => "name a file, not a folder",
+            ErrorKind::InvalidData => "expected text",
+            _ => "choose another path",
         };
         Self::setup(format!(
             "cannot {doing} {}: {error}; {advice}",
@@ -42,15 +53,26 @@ impl Failure {
         ))
     }
 
-    /// Prints the sentence to standard error.
+    /// The same failure with another sentence made of its own.
+    pub fn reworded(self, words: impl FnOnce(&str) -> String) -> Self {
+        Self {
+            message: self.message.as_deref().map(words),
+            ..self
+        }
+    }
+
+    /// Prints the sentence to standard error, on one line.
     pub fn report(self) -> ExitCode {
-        eprintln!("ace: {}", self.message);
+        if let Some(message) = &self.message {
+            let lines: Vec<_> = message.lines().map(str::trim).collect();
+            eprintln!("ace: {}", lines.join(" "));
+        }
         ExitCode::from(self.code)
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(self.message.as_deref().unwrap_or_default())
     }
 }

@@ -8,8 +8,7 @@ use std::{
 };
 
 use ace_as::RsBundle;
-use ace_crypto::{Aead, Mac};
-use ace_token::{ClaimError, Opened, TokenKey, TrustedKey, Validation};
+use ace_token::{ClaimError, Opened, Validation};
 use ace_wire::{
     ace::{Confirmation, Profile, Scope},
     aif::Aif,
@@ -21,7 +20,15 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::{args::Token, failure::Failure, output::Output};
+use crate::{
+    args::Token,
+    bundle,
+    failure::Failure,
+    output::{Output, print, print_json},
+};
+
+/// Longest token, as hex or as bytes.
+const MAX_INPUT: u64 = 64 * 1024;
 
 /// Runs `ace token …`.
 pub fn token(command: &Token, output: &Output) -> Result<(), Failure> {
@@ -33,13 +40,17 @@ pub fn token(command: &Token, output: &Output) -> Result<(), Failure> {
         ))
     })?;
     let mut plaintext = Zeroizing::new(vec![0; bytes.len()]);
-    let bundle = key.as_deref().map(read_rs_bundle).transpose()?;
-    let keys = bundle.as_ref().map(trusted_keys).transpose()?;
+    let bundle = key.as_deref().map(bundle::read_rs).transpose()?;
+    let keys = bundle.as_ref().map(bundle::trusted_keys).transpose()?;
     let opened = keys
         .as_deref()
         .map(|keys| ace_token::open(&bytes, keys, &mut plaintext))
         .transpose()
-        .map_err(|error| Failure::refused(format!("the key does not open this token: {error}")))?;
+        .map_err(|error| {
+            Failure::refused(format!(
+                "the bundle does not open this token: {error}; leave --key out to see what anyone can read of it"
+            ))
+        })?;
     let verdict = opened
         .as_ref()
         .zip(bundle.as_ref())
@@ -51,50 +62,10 @@ pub fn token(command: &Token, output: &Output) -> Result<(), Failure> {
         verdict,
     };
     if *json {
-        println!("{:#}", report.json());
+        print_json(&report.json())
     } else {
-        print!("{}", report.words(output));
+        print(report.words(output).trim_end())
     }
-    Ok(())
-}
-
-/// Reads a resource server's bundle.
-pub fn read_rs_bundle(path: &Path) -> Result<RsBundle, Failure> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
-    RsBundle::parse(&text).map_err(|error| {
-        Failure::setup(format!(
-            "{}: {error}; expected what `ace rs add` printed",
-            path.display()
-        ))
-    })
-}
-
-/// The keys of a bundle, as the device opens tokens with them.
-pub fn trusted_keys(bundle: &RsBundle) -> Result<Vec<TrustedKey<'_>>, Failure> {
-    let unusable = |alg: i64| {
-        Failure::setup(format!(
-            "token_keys in the bundle of {}: no key for alg {alg}",
-            bundle.name
-        ))
-    };
-    bundle
-        .token_keys
-        .iter()
-        .map(|entry| {
-            let k = entry.k.as_bytes();
-            let key = match (Aead::from_cose(entry.alg), Mac::from_cose(entry.alg)) {
-                (Some(aead), _) if k.len() == aead.key_len() => TokenKey::Aead(aead, k),
-                (None, Some(mac)) => TokenKey::Mac(mac, k),
-                _ => return Err(unusable(entry.alg)),
-            };
-            Ok(TrustedKey {
-                kid: Some(&entry.kid.0),
-                issuer: &bundle.issuer,
-                key,
-            })
-        })
-        .collect()
 }
 
 fn verdict(opened: &Opened<'_>, bundle: &RsBundle) -> Result<(), ClaimError> {
@@ -109,38 +80,52 @@ fn verdict(opened: &Opened<'_>, bundle: &RsBundle) -> Result<(), ClaimError> {
 }
 
 fn read_token(argument: &str) -> Result<Vec<u8>, Failure> {
-    let raw = if argument == "-" {
-        let mut raw = Vec::new();
-        std::io::stdin()
-            .lock()
-            .take(65_536)
-            .read_to_end(&mut raw)
-            .map_err(|error| Failure::setup(format!("cannot read standard input: {error}")))?;
-        raw
-    } else if Path::new(argument).is_file() {
-        std::fs::read(argument)
-            .map_err(|error| Failure::file("read", Path::new(argument), &error))?
+    let path = Path::new(argument);
+    let (raw, name) = if argument == "-" {
+        let stdin = std::io::stdin().lock();
+        (
+            read_up_to_limit(stdin, Path::new("standard input"))?,
+            "standard input",
+        )
+    } else if path.is_file() {
+        let file = std::fs::File::open(path);
+        let file = file.map_err(|error| Failure::file("read", path, &error))?;
+        (read_up_to_limit(file, path)?, argument)
     } else {
-        argument.as_bytes().to_vec()
+        (argument.as_bytes().to_vec(), "")
     };
-    let text: Option<String> = std::str::from_utf8(&raw)
-        .ok()
-        .map(|text| text.chars().filter(|c| !c.is_whitespace()).collect());
-    let Some(text) = text else { return Ok(raw) };
-    if let Ok(bytes) = hex::decode(text.strip_prefix("0x").unwrap_or(&text)) {
+    let Ok(text) = std::str::from_utf8(&raw) else {
+        return Ok(raw);
+    };
+    let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    // As tools print it: 0x…, or diagnostic notation.
+    let digits = text
+        .strip_prefix("h'")
+        .and_then(|text| text.strip_suffix('\''));
+    let digits = digits.or_else(|| text.strip_prefix("0x")).unwrap_or(&text);
+    if let Ok(bytes) = hex::decode(digits) {
         return Ok(bytes);
     }
-    let decoded =
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text.trim_end_matches('='));
-    decoded.or_else(|_| {
-        if Path::new(argument).is_file() {
-            Ok(raw)
-        } else {
-            Err(Failure::setup(format!(
-                "{argument:.40} is neither a file nor hex nor base64url"
-            )))
-        }
+    let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    base64.decode(text.trim_end_matches('=')).map_err(|_| {
+        Failure::setup(match name {
+            "" => format!("{argument:.40} is no file, and neither hex nor base64url; check the path or copy all of it"),
+            name => format!("{name} holds neither hex nor base64url nor the bytes of a token; check that it is one"),
+        })
     })
+}
+
+fn read_up_to_limit(from: impl std::io::Read, path: &Path) -> Result<Vec<u8>, Failure> {
+    let mut raw = Vec::new();
+    let read = from.take(MAX_INPUT + 1).read_to_end(&mut raw);
+    read.map_err(|error| Failure::file("read", path, &error))?;
+    if raw.len() as u64 > MAX_INPUT {
+        return Err(Failure::setup(format!(
+            "{} is longer than any token ({MAX_INPUT} bytes); check that it is one",
+            path.display()
+        )));
+    }
+    Ok(raw)
 }
 
 struct Report<'a> {
@@ -177,6 +162,15 @@ impl Report<'_> {
         ClaimsSet::parse(payload).ok().map(|claims| (claims, false))
     }
 
+    fn unreadable(&self) -> &'static str {
+        match self.message {
+            cose::Message::Encrypt0(_) => {
+                "encrypted; --key with the resource server's bundle shows them"
+            }
+            _ => "none: what is protected here is not a claims set",
+        }
+    }
+
     fn words(&self, output: &Output) -> String {
         let mut text = String::new();
         let header = self.message.header();
@@ -199,10 +193,7 @@ impl Report<'_> {
             line("nonce", format!("h'{}'", hex::encode(iv)));
         }
         match self.claims() {
-            None => line(
-                "claims",
-                "encrypted; --key with the resource server's bundle shows them".into(),
-            ),
+            None => line("claims", self.unreadable().into()),
             Some((claims, verified)) => {
                 let (word, paint): (_, fn(Output, &str) -> String) = match (verified, self.verdict)
                 {

@@ -3,12 +3,11 @@
 use std::{fmt::Write as _, future::Future, net::SocketAddr, path::Path, time::Duration};
 
 use ace_as::RsBundle;
-use ace_net::FileStorage;
 use ace_rs::{Config, Freshness, MethodSet, Request, Resource, Resources, Response};
 use ace_wire::coap::{Code, content_format::TEXT_PLAIN};
 use tokio::net::UdpSocket;
 
-use crate::{client::beside, failure::Failure, inspect, output::Output, serve};
+use crate::{bundle, failure::Failure, output::Output, serve, state};
 
 /// /temp (GET, observable) and /led (GET, PUT); /.well-known/core comes from the engine.
 #[derive(Debug)]
@@ -89,56 +88,54 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
     output: &Output,
 ) -> Result<(), Failure> {
-    let bundle = inspect::read_rs_bundle(path)?;
+    let bundle = bundle::read_rs(path)?;
     let socket = serve::bind(listen, "--listen").await?;
     let address = socket.local_addr().map_err(Failure::setup)?;
-    let state = beside(path, "state");
-    let served = serve_on(&bundle, &socket, &state, no_clock, shutdown);
-    eprintln!(
-        "resource server {} on coap://{address}: /temp (GET), /led (GET, PUT), /.well-known/core; stop with Ctrl-C",
-        output.bold(&bundle.name)
-    );
-    served.await
+    let name = output.on_stderr().bold(&bundle.name);
+    let announce = || {
+        eprintln!(
+            "resource server {name} on coap://{address}: /temp (GET), /led (GET, PUT), /.well-known/core; stop with Ctrl-C"
+        );
+    };
+    serve_on(
+        &bundle,
+        &socket,
+        &state::beside(path),
+        no_clock,
+        announce,
+        shutdown,
+    )
+    .await
 }
 
-/// Serves the sample resources of a bundle on a socket.
+/// Serves the sample resources of a bundle on a socket; calls `announce` when nothing stands in the way any more.
 pub async fn serve_on(
     bundle: &RsBundle,
     socket: &UdpSocket,
     state: &Path,
     no_clock: bool,
+    announce: impl FnOnce(),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
-    let storage = open_state(state)?;
-    let keys = inspect::trusted_keys(bundle)?;
+    let storage = state::open_rs(state)?;
+    let keys = bundle::trusted_keys(bundle)?;
     let audiences = [bundle.audience.as_str()];
     let mut config = Config::new(&audiences, &bundle.authorization_server.uri, &keys);
     if no_clock {
         config.freshness = Freshness::Cnonce(CNONCE_LIFETIME);
     }
-    let mut server = ace_net::resource_server(config, Sample::new(), storage).map_err(|error| {
-        Failure::setup(format!(
-            "the bundle of {} does not work: {error}",
-            bundle.name
-        ))
+    let server = ace_net::resource_server(config, Sample::new(), storage);
+    let mut server = server.map_err(|error| {
+        Failure::setup(match error {
+            ace_rs::Error::Storage => state::damaged_rs(state),
+            error => format!(
+                "the bundle of {}: {error}; make another with `ace rs add`",
+                bundle.name
+            ),
+        })
     })?;
+    announce();
     ace_net::serve_resources(socket, &mut server, !no_clock, shutdown)
         .await
-        .map_err(|error| Failure::setup(format!("the socket failed: {error}")))
-}
-
-/// Opens the file of what must survive a restart.
-pub fn open_state(path: &Path) -> Result<FileStorage, Failure> {
-    use std::io::ErrorKind;
-    FileStorage::open(path).map_err(|error| match error.kind() {
-        ErrorKind::WouldBlock => Failure::setup(format!(
-            "{} is in use by another ace; wait for it, or give this one a bundle of its own",
-            path.display()
-        )),
-        ErrorKind::InvalidData => Failure::setup(format!(
-            "{} is damaged; delete it and register anew, since a bundle must not go on without its sequence numbers",
-            path.display()
-        )),
-        _ => Failure::file("open", path, &error),
-    })
+        .map_err(|error| Failure::setup(format!("the socket failed: {error}; start it again")))
 }

@@ -2,19 +2,29 @@
 
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc};
 
-use ace_as::{AuthorizationServer, Site, Store};
+use ace_as::{AuthorizationServer, Site};
 use tokio::net::UdpSocket;
 
-use crate::{args::Serve, config::Config, failure::Failure, output::Output};
+use crate::{
+    args::Serve,
+    config::Config,
+    failure::Failure,
+    output::{Output, print},
+    site,
+};
 
 /// Runs `ace serve`.
 pub async fn authorization_server(serve: &Serve, output: &Output) -> Result<(), Failure> {
     let config = Config::read(&serve.site.path)?;
-    let server = open(&serve.site.path, &config).await?;
     if serve.validate {
-        println!("{}: ace.toml and the store are in order", output.good("ok"));
-        return Ok(());
+        // Without the right to serve: a server may be running on it.
+        site::open_store(&serve.site.path, &config).await?;
+        return print(format!(
+            "{}: ace.toml and the store are in order",
+            output.good("ok")
+        ));
     }
+    let server = open(&serve.site.path, &config).await?;
     let socket = bind(
         serve.listen.unwrap_or(config.listen),
         "--listen or `listen` in ace.toml",
@@ -30,7 +40,7 @@ pub async fn authorization_server(serve: &Serve, output: &Output) -> Result<(), 
 
 /// The authorization server of a site folder.
 pub async fn open(site: &Path, config: &Config) -> Result<AuthorizationServer, Failure> {
-    let store = Store::open(site.join(&config.store)).await?;
+    let store = site::open_store(site, config).await?;
     let names = Site {
         issuer: config.issuer.clone(),
         uri: config.uri.clone(),
@@ -43,20 +53,17 @@ pub async fn open(site: &Path, config: &Config) -> Result<AuthorizationServer, F
     Ok(AuthorizationServer::new(store, settings).await?)
 }
 
-/// Serves until `shutdown` is ready.
+/// Serves until `shutdown` is ready, then closes the store.
 pub async fn run(
     socket: UdpSocket,
     server: AuthorizationServer,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
-    ace_net::serve(
-        socket,
-        Arc::new(server),
-        ace_net::Limits::default(),
-        shutdown,
-    )
-    .await
-    .map_err(|error| Failure::setup(format!("the socket failed: {error}")))
+    let server = Arc::new(server);
+    let limits = ace_net::Limits::default();
+    let served = ace_net::serve(socket, Arc::clone(&server), limits, shutdown).await;
+    server.store().clone().close().await;
+    served.map_err(|error| Failure::setup(format!("the socket failed: {error}; start it again")))
 }
 
 /// A UDP socket, or a sentence about why not; `key` says where the address came from.

@@ -1,6 +1,6 @@
 //! The operator's verbs on a site folder: make it, register, grant.
 
-use std::{net::SocketAddr, path::Path};
+use std::{io::Write as _, path::Path};
 
 use ace_as::{Profile, Registry, RegistryError, RsOptions, Site as SiteNames, Store};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::{
     args::{Client, Grant, Init, Rs, Site},
     config::{self, Config},
     failure::Failure,
-    output::Output,
+    output::{Output, keep_private, print, print_json, print_table},
     sample, serve,
 };
 
@@ -27,54 +27,76 @@ impl From<ace_as::StoreError> for Failure {
 
 /// `ace init`.
 pub async fn init(init: &Init, output: &Output) -> Result<(), Failure> {
-    make(&init.site, init.listen).await?;
-    let site = init.site.display();
-    println!(
-        "{} {site}: {} and the store, readable by you alone",
-        output.good("made"),
-        config::FILE
-    );
-    println!("next:  ace rs add NAME --site {site}");
-    println!("       ace client add NAME --site {site}");
-    println!("       ace serve --site {site}");
-    Ok(())
+    make(
+        &init.site,
+        &config::text_for(init.listen, init.uri.as_deref())?,
+    )
+    .await?;
+    let (site, file) = (init.site.display(), config::FILE);
+    let made = output.good("made");
+    print(format!(
+        "{made} {site}: {file} and the store, readable by you alone"
+    ))?;
+    print(format!("next:  ace rs add NAME --site {site} > NAME.json"))?;
+    print(format!(
+        "       ace client add NAME --site {site} > NAME.json"
+    ))?;
+    print(format!(
+        "       ace grant CLIENT RS 'GET /path' --site {site}"
+    ))?;
+    print(format!("       ace serve --site {site}"))
 }
 
-/// Makes a site folder with its config and its empty store.
-pub async fn make(site: &Path, listen: SocketAddr) -> Result<(), Failure> {
+/// Makes a site folder with its `ace.toml` and its empty store.
+pub async fn make(site: &Path, text: &str) -> Result<(), Failure> {
     let mut folder = std::fs::DirBuilder::new();
     folder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder
-        .create(site)
-        .map_err(|error| Failure::file("make", site, &error))?;
+    let made = folder.create(site);
+    made.map_err(|error| Failure::file("make", site, &error))?;
     let path = site.join(config::FILE);
-    let text = Config::text(listen);
-    let config = Config::parse(&text, &path)?;
+    let config = Config::parse(text, &path)?;
     let mut file = std::fs::OpenOptions::new();
     file.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
     let written = file
         .open(&path)
-        .and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
-    written.map_err(|error| Failure::file("make", &path, &error))?;
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Failure::setup(format!(
+            "{} is there already; use it with --site {}, or choose another folder",
+            path.display(),
+            site.display()
+        )),
+        _ => Failure::file("make", &path, &error),
+    })?;
     Store::create(site.join(&config.store)).await?.close().await;
     Ok(())
+}
+
+/// Opens the store of a site. An empty file is none: it would be taken for one that is to be made.
+pub async fn open_store(site: &Path, config: &Config) -> Result<Store, Failure> {
+    let path = site.join(&config.store);
+    if std::fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() == 0) {
+        let path = path.display();
+        return Err(Failure::setup(format!(
+            "the store {path} is empty; restore it from a backup, or remove the site and make it anew with `ace init`"
+        )));
+    }
+    Ok(Store::open(path).await?)
 }
 
 /// The registry of a site.
 pub async fn registry(site: &Site) -> Result<Registry, Failure> {
     let config = Config::read(&site.path)?;
-    let store = Store::open(site.path.join(&config.store)).await?;
-    Ok(Registry::new(
-        store,
-        SiteNames {
-            issuer: config.issuer,
-            uri: config.uri,
-        },
-    ))
+    let store = open_store(&site.path, &config).await?;
+    let names = SiteNames {
+        issuer: config.issuer,
+        uri: config.uri,
+    };
+    Ok(Registry::new(store, names))
 }
 
 /// `ace rs …`.
@@ -87,41 +109,34 @@ pub async fn resource_server(command: Rs, output: &Output) -> Result<(), Failure
             clockless,
             site,
         } => {
-            let registry = registry(&site).await?;
             let options = RsOptions {
                 token_alg,
                 clockless,
                 profiles: vec![Profile::CoapOscore],
             };
-            print_json(
-                &registry
-                    .add_rs(&name, audience.as_deref().unwrap_or(&name), &options)
-                    .await?,
-            )
+            let audience = audience.as_deref().unwrap_or(&name);
+            let bundle = registry(&site)
+                .await?
+                .add_rs(&name, audience, &options)
+                .await?;
+            print_new_bundle(&bundle, "rs", &name)
         }
+        Rs::Show { name, site } => print_bundle(&registry(&site).await?.rs_bundle(&name).await?),
         Rs::List { json, site } => {
             let rows = registry(&site).await?.resource_servers().await?;
             if json {
                 return print_json(&rows);
             }
-            table(
-                output,
-                ["NAME", "AUDIENCE", "TOKENS"],
-                rows.iter().map(|rs| {
-                    let tokens = format!(
-                        "alg {}{}",
-                        rs.token_alg,
-                        if rs.clockless { ", exi" } else { "" }
-                    );
-                    [rs.name.clone(), rs.audience.clone(), tokens]
-                }),
-            );
-            Ok(())
+            let cells = rows.iter().map(|rs| {
+                let exi = if rs.clockless { ", exi" } else { "" };
+                let tokens = format!("alg {}{exi}", rs.token_alg);
+                [rs.name.clone(), rs.audience.clone(), tokens]
+            });
+            print_table(output, ["NAME", "AUDIENCE", "TOKENS"], cells)
         }
         Rs::Remove { name, site } => {
             registry(&site).await?.remove_rs(&name).await?;
-            println!("removed {name} and every grant on it");
-            Ok(())
+            print(format!("removed {name} and every grant on it"))
         }
         Rs::Serve {
             bundle,
@@ -134,95 +149,73 @@ pub async fn resource_server(command: Rs, output: &Output) -> Result<(), Failure
 /// `ace client …`.
 pub async fn client(command: Client, output: &Output) -> Result<(), Failure> {
     match command {
-        Client::Add { name, site } => print_json(
-            &registry(&site)
-                .await?
-                .add_client(&name, &[Profile::CoapOscore])
-                .await?,
-        ),
+        Client::Add { name, site } => {
+            let profiles = [Profile::CoapOscore];
+            let bundle = registry(&site).await?.add_client(&name, &profiles).await?;
+            print_new_bundle(&bundle, "client", &name)
+        }
+        Client::Show { name, site } => {
+            print_bundle(&registry(&site).await?.client_bundle(&name).await?)
+        }
         Client::List { json, site } => {
             let rows = registry(&site).await?.clients().await?;
             if json {
                 return print_json(&rows);
             }
-            table(
-                output,
-                ["NAME", "GRANTS", "PROFILES"],
-                rows.iter().map(|client| {
-                    [
-                        client.name.clone(),
-                        client.grants.to_string(),
-                        client.profiles.join(", "),
-                    ]
-                }),
-            );
-            Ok(())
+            let cells = rows.iter().map(|client| {
+                let (grants, profiles) = (client.grants.to_string(), client.profiles.join(", "));
+                [client.name.clone(), grants, profiles]
+            });
+            print_table(output, ["NAME", "GRANTS", "PROFILES"], cells)
         }
         Client::Remove { name, site } => {
             registry(&site).await?.remove_client(&name).await?;
-            println!("removed {name} and its grants; its key opens nothing any more");
-            Ok(())
+            print(format!(
+                "removed {name} and its grants; its key opens nothing any more"
+            ))
         }
     }
+}
+
+/// Bundles hold keys.
+fn print_bundle(bundle: &impl Serialize) -> Result<(), Failure> {
+    keep_private()?;
+    print_json(bundle)
+}
+
+/// Registered is registered: if the bundle cannot be printed now it can be later.
+fn print_new_bundle(bundle: &impl Serialize, kind: &str, name: &str) -> Result<(), Failure> {
+    print_bundle(bundle).map_err(|failure| {
+        failure.reworded(|why| {
+            format!("{why}; {name} is registered: `ace {kind} show {name}` prints its bundle")
+        })
+    })
 }
 
 /// `ace grant`.
 pub async fn grant(grant: &Grant, output: &Output) -> Result<(), Failure> {
     let registry = registry(&grant.site).await?;
-    let rows = match &grant.scope {
-        None => registry.grants(&grant.client, Some(&grant.rs)).await?,
-        Some(scope) if grant.remove => registry.revoke(&grant.client, &grant.rs, scope).await?,
-        Some(scope) => registry.grant(&grant.client, &grant.rs, scope).await?,
+    let client = &grant.client;
+    let rows = match (&grant.rs, &grant.scope) {
+        (Some(rs), Some(scope)) if grant.remove => registry.revoke(client, rs, scope).await?,
+        (Some(rs), Some(scope)) => registry.grant(client, rs, scope).await?,
+        (rs, _) => registry.grants(client, rs.as_deref()).await?,
     };
     if grant.json {
         return print_json(&rows);
     }
-    let scopes: Vec<_> = rows.iter().map(|row| row.scope.as_str()).collect();
-    match scopes.as_slice() {
-        [] => println!("{} may do nothing at {}", grant.client, grant.rs),
-        scopes => println!(
-            "{} may {} at {}",
-            grant.client,
-            output.good(&scopes.join("; ")),
-            grant.rs
-        ),
+    if rows.is_empty() {
+        let at = grant.rs.as_deref().unwrap_or("any resource server");
+        return print(format!("{client} may do nothing at {at}"));
+    }
+    // Sorted by resource server.
+    for at_one in rows.chunk_by(|a, b| a.rs == b.rs) {
+        let scopes: Vec<_> = at_one.iter().map(|row| row.scope.as_str()).collect();
+        let rs = at_one.first().map_or("", |row| row.rs.as_str());
+        print(format!(
+            "{client} may {} at {rs}",
+            output.good(&scopes.join("; "))
+        ))?;
     }
     Ok(())
-}
-
-/// Prints one JSON value.
-pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(Failure::setup)?;
-    println!("{text}");
-    Ok(())
-}
-
-fn table<const N: usize>(
-    output: &Output,
-    heads: [&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) {
-    let rows: Vec<_> = rows.collect();
-    let widths: [usize; N] = std::array::from_fn(|column| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .chain([heads[column].len()])
-            .max()
-            .unwrap_or(0)
-    });
-    let line = |cells: [&str; N]| {
-        let cells: Vec<_> = cells
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    println!("{}", output.bold(&line(heads)));
-    for row in &rows {
-        println!(
-            "{}",
-            line(std::array::from_fn(|column| row[column].as_str()))
-        );
-    }
 }

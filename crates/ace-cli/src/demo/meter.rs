@@ -1,0 +1,174 @@
+//! Counts what passes the client's socket, phase by phase.
+
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use ace_client::{Direction, Phase, Request, Watched};
+use ace_net::{FileStorage, Outcome, Requester, Seen};
+use ace_wire::{
+    ace::AsRequestCreationHints,
+    coap::{Code, Message, option},
+};
+
+use crate::{failure::Failure, inspect::scope_words, trace::Trace};
+
+/// How long an answer to a datagram that is sent by hand may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What one step took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Taken {
+    /// As the application saw it: inside OSCORE, where there is OSCORE.
+    pub code: Option<Code>,
+    pub request_bytes: usize,
+    pub response_bytes: usize,
+    pub time: Duration,
+}
+
+/// Watches a [`Requester`].
+#[derive(Debug)]
+pub struct Meter {
+    rs: SocketAddr,
+    trace: Trace,
+    seen: Mutex<Sightings>,
+}
+
+#[derive(Debug, Default)]
+struct Sightings {
+    phases: Vec<(Phase, Instant, Taken)>,
+    hints: String,
+    sent_to_rs: Vec<u8>,
+}
+
+impl Meter {
+    pub fn new(rs: SocketAddr, trace: Trace) -> Self {
+        Self {
+            rs,
+            trace,
+            seen: Mutex::default(),
+        }
+    }
+
+    fn seen<T>(&self, look: impl FnOnce(&mut Sightings) -> T) -> T {
+        // Nothing panics while it looks; if it did, the numbers would still be numbers.
+        look(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// One request, counted from nothing.
+    pub async fn request(
+        &self,
+        requester: &mut Requester<'_, FileStorage>,
+        request: Request<'_>,
+    ) -> Result<Outcome, Failure> {
+        self.seen(|seen| seen.phases.clear());
+        let asked = requester
+            .request(self.rs, request, &mut |event| self.datagram(&event))
+            .await;
+        asked.map_err(Failure::refused)
+    }
+
+    fn datagram(&self, event: &Seen<'_>) {
+        self.trace.datagram(event);
+        self.seen(|seen| {
+            let now = Instant::now();
+            let last = seen.phases.last_mut();
+            match *event {
+                Seen::Phase(phase) => {
+                    if let Some((_, since, taken)) = last {
+                        taken.time = now - *since;
+                    }
+                    seen.phases.push((phase, now, Taken::default()));
+                }
+                Seen::Sent(peer, datagram) => {
+                    if let Some((.., taken)) = last {
+                        taken.request_bytes += datagram.len();
+                    }
+                    if peer == self.rs {
+                        seen.sent_to_rs = datagram.to_vec();
+                    }
+                }
+                Seen::Received(_, datagram) => {
+                    if let Some((.., taken)) = last {
+                        taken.response_bytes += datagram.len();
+                    }
+                }
+            }
+        });
+    }
+
+    /// A message as its sender wrote it.
+    pub fn message(&self, watched: &Watched<'_>) {
+        self.trace.message(watched);
+        if watched.direction == Direction::Sent {
+            return;
+        }
+        self.seen(|seen| {
+            let mut phases = seen.phases.iter_mut().rev();
+            if let Some((.., taken)) = phases.find(|(phase, ..)| *phase == watched.phase) {
+                taken.code = Some(watched.code);
+            }
+            if watched.phase == Phase::Hints
+                && let Ok(hints) = AsRequestCreationHints::parse(watched.payload)
+            {
+                let scope = hints
+                    .scope
+                    .map_or_else(|| "?".into(), |scope| scope_words(&scope));
+                let (uri, audience) = (hints.r#as.unwrap_or("?"), hints.audience.unwrap_or("?"));
+                seen.hints = format!("ask {uri} for audience \"{audience}\", scope {scope}");
+            }
+        });
+    }
+
+    /// What a phase of the last request took.
+    pub fn taken(&self, phase: Phase) -> Option<Taken> {
+        self.seen(|seen| {
+            let found = seen.phases.iter().find(|(p, ..)| *p == phase);
+            found.map(|(.., taken)| *taken)
+        })
+    }
+
+    /// What the resource server hinted at, in words.
+    pub fn hints(&self) -> String {
+        self.seen(|seen| seen.hints.clone())
+    }
+
+    /// The last datagram to the resource server.
+    pub fn sent_to_rs(&self) -> Vec<u8> {
+        self.seen(|seen| seen.sent_to_rs.clone())
+    }
+
+    /// Sends one datagram from the client's socket and waits for what comes back.
+    pub async fn by_hand(
+        &self,
+        requester: &Requester<'_, FileStorage>,
+        datagram: &[u8],
+    ) -> Result<Taken, Failure> {
+        let began = Instant::now();
+        let socket = requester.socket();
+        let mut buffer = [0; 2048];
+        let lost = |error: std::io::Error| Failure::setup(format!("the socket failed: {error}"));
+        self.trace.datagram(&Seen::Sent(self.rs, datagram));
+        socket.send_to(datagram, self.rs).await.map_err(lost)?;
+        let received = tokio::time::timeout(PATIENCE, socket.recv_from(&mut buffer)).await;
+        let mut taken = Taken {
+            request_bytes: datagram.len(),
+            time: began.elapsed(),
+            ..Taken::default()
+        };
+        if let Ok(received) = received {
+            let (length, peer) = received.map_err(lost)?;
+            let received = buffer.get(..length).unwrap_or_default();
+            self.trace.datagram(&Seen::Received(peer, received));
+            let message = Message::parse(received)
+                .map_err(|_| Failure::refused("an answer that is no CoAP message"))?;
+            // A refusal under OSCORE would hide its code; these are in the clear.
+            let in_clear = !message.options.contains(option::OSCORE);
+            taken.code = in_clear.then_some(message.code);
+            taken.response_bytes = length;
+        }
+        Ok(taken)
+    }
+}
