@@ -72,21 +72,30 @@ pub async fn serve_resources<R: Resources, S: Storage>(
 
 /// One line for each decision. Nothing in an event is secret.
 fn log(event: &Event<SocketAddr>) {
-    let peer = event.peer.map(|peer| peer.to_string()).unwrap_or_default();
+    let peer = event.peer.map(tracing::field::display);
     match &event.kind {
         EventKind::Request {
             method,
             path,
             answer,
             outcome,
-        } => match outcome {
-            Outcome::Handled | Outcome::Block | Outcome::Challenged => {
-                debug!(peer, %method, %path, %answer, ?outcome, "request");
+        } => {
+            match outcome {
+                Outcome::Handled => info!(peer, %method, %path, %answer, "request answered"),
+                Outcome::Block | Outcome::Challenged => {
+                    debug!(peer, %method, %path, %answer, why = ?outcome, "request under way");
+                }
+                _ => info!(peer, %method, %path, %answer, why = ?outcome, "request refused"),
             }
-            _ => info!(peer, %method, %path, %answer, ?outcome, "request refused"),
-        },
-        EventKind::Dropped(outcome) => debug!(peer, ?outcome, "message dropped"),
+        }
+        EventKind::Dropped(outcome) => debug!(peer, why = ?outcome, "message dropped"),
+        EventKind::TokenAccepted => info!(peer, "token accepted, its key not yet proven"),
+        EventKind::TokenConfirmed => info!(peer, "token in force: the client has its key"),
+        EventKind::TokenUpdated => info!(peer, "token replaced, the key kept"),
         EventKind::TokenRefused(reason) => warn!(peer, %reason, "token refused"),
+        EventKind::TokenExpired => info!(peer, "token expired"),
+        EventKind::TokenReplaced => info!(peer, "token ended: its client has another"),
+        EventKind::TokenRevoked => info!(peer, "token revoked"),
         kind => info!(peer, ?kind, "token"),
     }
 }
