@@ -391,13 +391,30 @@ impl<
 
     /// The protected answer to the application's request (RFC 9200, 5.10.2).
     fn accessed(&mut self, caller: &mut Caller<'_>, answer: Answer) {
-        let Some(flow) = &self.flow else { return };
-        let Some(index) = flow.record else { return };
         let (step, code, protected) = (Step::Access, answer.code, true);
+        let is_refusal = matches!(
+            code,
+            Code::UNAUTHORIZED | Code::FORBIDDEN | Code::METHOD_NOT_ALLOWED
+        );
+        let Self {
+            flow: Some(flow),
+            work,
+            config,
+            ..
+        } = self
+        else {
+            return;
+        };
+        if is_refusal && answer.content_format == Some(ACE_CBOR) {
+            // RFC 9200, 5.2 and 5.3.1: hints may come with it, and the nonce of the token to ask for.
+            flow.hints.advise(config.as_uri, work.as_slice());
+        }
+        let tokens = flow.tokens;
+        let Some(index) = flow.record else { return };
         match code {
             Code::FORBIDDEN | Code::METHOD_NOT_ALLOWED => self.denied(caller, code),
             // The key is good, the token is not: revoked, or ended there first.
-            Code::UNAUTHORIZED if flow.tokens == 0 => self.enter(caller, Stage::Token),
+            Code::UNAUTHORIZED if tokens == 0 => self.enter(caller, Stage::Token),
             Code::UNAUTHORIZED => self.finish(Queued::RefusedByRs {
                 step,
                 code,

@@ -3,10 +3,10 @@
 mod common;
 
 use ace_client::{Config, OnDenied, Phase, Request, Step};
-use ace_wire::ace::{ErrorCode, Scope};
+use ace_wire::ace::{AsRequestCreationHints, ErrorCode, Scope};
 use ace_wire::aif::MethodSet;
 use ace_wire::coap::Code;
-use common::{Reply, Seen, World, aif, config, temperature};
+use common::{Reply, Seen, World, aif, config, hints, hints_of, temperature};
 
 use Phase::{Access, Idle, Token, Update, Upload};
 
@@ -159,6 +159,36 @@ fn rfc9203_4_2_update_that_the_rs_refuses_is_reported() {
     assert_eq!(world.request(put()), refused);
     world.rs.cnonce = None;
     assert_eq!(world.request(Request::get("/temp")), temperature());
+}
+
+#[test]
+fn rfc9200_5_3_1_cnonce_of_a_denial_is_copied_into_the_request_for_more_rights() {
+    let get_put = MethodSet::GET | MethodSet::PUT;
+    let led = aif(&[("/temp", MethodSet::GET), ("/led", MethodSet::PUT)]);
+    // 4.03 and 4.05
+    for (path, both) in [("/led", led), ("/temp", aif(&[("/temp", get_put)]))] {
+        let mut world = settled(config());
+        world.rs.cnonce = Some(vec![7, 8]);
+        world.rs.denial = Some(hints("thermo", Some(&[7, 8])));
+        let request = Request {
+            payload: b"1",
+            ..Request::new(Code::PUT, path)
+        };
+        assert_eq!(world.request(request), changed());
+        assert_eq!(world.phases(), [Access, Update, Access, Idle]);
+        assert_eq!(world.a.asked[1].cnonce, Some(vec![7, 8]));
+        // The scope that the hints suggest does not take the place of what is needed.
+        assert_eq!(world.a.asked[1].scope, Some(both));
+    }
+    // Advice to go to another authorization server is no advice.
+    let mut world = settled(config());
+    world.rs.denial = Some(hints_of(AsRequestCreationHints {
+        r#as: Some("coap://evil.example/token"),
+        cnonce: Some(&[9]),
+        ..Default::default()
+    }));
+    assert_eq!(world.request(put()), changed());
+    assert_eq!(world.a.asked[1].cnonce, None);
 }
 
 #[test]

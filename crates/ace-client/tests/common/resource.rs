@@ -64,6 +64,8 @@ pub struct ResourceServer {
     pub echo: Option<Vec<u8>>,
     /// Denies with this code whatever the token says.
     pub denies: Option<Code>,
+    /// Hints that go with a denial, under protection.
+    pub denial: Option<Reply>,
     /// Whether observers are registered.
     pub observable: bool,
     pub bend_upload: Option<BendUpload>,
@@ -114,6 +116,7 @@ impl ResourceServer {
             cnonce: None,
             echo: None,
             denies: None,
+            denial: None,
             observable: true,
             bend_upload: None,
             bend: None,
@@ -410,6 +413,11 @@ impl ResourceServer {
         Reply::new(Code::CREATED)
     }
 
+    fn denial(&self, code: Code) -> Reply {
+        let hints = self.denial.clone().unwrap_or(Reply::new(code));
+        Reply { code, ..hints }
+    }
+
     fn resource(
         &mut self,
         message: &Message<'_>,
@@ -425,8 +433,8 @@ impl ResourceServer {
             }
             match Aif::parse(&aif).unwrap().permits(path, None, message.code) {
                 Permission::Allowed => {}
-                Permission::MethodNotAllowed => return Reply::new(Code::METHOD_NOT_ALLOWED),
-                Permission::NoSuchObject => return Reply::new(Code::FORBIDDEN),
+                Permission::MethodNotAllowed => return self.denial(Code::METHOD_NOT_ALLOWED),
+                Permission::NoSuchObject => return self.denial(Code::FORBIDDEN),
             }
         }
         let protected = association.is_some();
