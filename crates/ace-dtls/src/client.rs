@@ -4,21 +4,23 @@
 use ace_crypto::EphemeralKey;
 
 use crate::{
-    CipherSuite, Decision, Error, Instant, Peer, Role, Session,
+    CipherSuite, Error, Instant, Peer, Role, Session,
     bytes::Reader,
     config::ConnectionId,
     connection::{Context, Handshake, Progress, Step},
     credentials::{MAX_IDENTITY, OwnPsk},
     hello::{self, ClientHello, Offer, ServerHello},
-    keys::{self, Premaster},
+    keys,
     messages::{self, HEADER_LEN},
     record::DTLS_1_2,
     suite::Exchange,
 };
 #[cfg(feature = "_ecc")]
 use crate::{
+    Decision,
     bytes::Writer,
     hello::RAW_PUBLIC_KEY,
+    keys::Premaster,
     signing::{self, Share},
 };
 

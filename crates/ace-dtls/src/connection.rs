@@ -15,6 +15,7 @@ use crate::{
     keys::{self, MASTER_LEN, Master, Premaster, Randoms},
     messages::{self, Fragment, HEADER_LEN, Messages},
     record::{CHANGE_CIPHER_SPEC, HANDSHAKE},
+    session::Phase,
 };
 
 /// Bytes of handshake buffer that are enough for any handshake with this crate and with the peers tested, identities of
@@ -160,10 +161,12 @@ impl<const N: usize> Connection<N> {
         });
         // RFC 4279, 2: decrypt_error for a wrong key; the handshake goes on, since anyone may have sent that record
         if handshake.step == Step::Finished
+            && session.phase == Phase::Handshake
             && session.dropped().unverified != unverified
             && !handshake.doubted
         {
             handshake.doubted = true;
+            handshake.timer.hurry();
             session.complain(Error::WrongKey);
         }
         self.tidy();
@@ -223,10 +226,10 @@ impl<const N: usize> Connection<N> {
         if !handshake.timer.is_due(now) {
             return;
         }
-        if handshake.doubted {
-            self.session.end(CloseReason::Failed(Error::WrongKey));
-        } else if handshake.timer.back_off(now) {
+        if handshake.timer.back_off(now) {
             handshake.flight.rewind();
+        } else if handshake.doubted {
+            self.session.end(CloseReason::Failed(Error::WrongKey));
         } else {
             self.session.end(CloseReason::TimedOut);
         }

@@ -190,6 +190,11 @@ impl Timer {
         true
     }
 
+    /// One more repetition at most: the peer is likely gone.
+    pub(crate) fn hurry(&mut self) {
+        self.left = self.left.min(1);
+    }
+
     /// Whether a repetition by the peer may be answered with our flight: not more often than twice in the first timeout, since
     /// anyone may have sent it.
     pub(crate) fn may_repeat(&mut self, now: Instant) -> bool {

@@ -21,6 +21,9 @@ pub(crate) fn psk_premaster(psk: &[u8]) -> Result<Premaster, Error> {
 
 /// The premaster secret of another secret and a PSK (RFC 4279, 2; RFC 5489, 2).
 pub(crate) fn mixed_premaster(other: &[u8], psk: &[u8]) -> Result<Premaster, Error> {
+    if psk.is_empty() {
+        return Err(Error::NoCredentials);
+    }
     let mut premaster =
         Premaster::zeroed(2 + other.len() + 2 + psk.len()).ok_or(Error::NoCredentials)?;
     let mut writer = Writer::new(premaster.as_mut_bytes());

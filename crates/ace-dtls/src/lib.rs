@@ -34,6 +34,8 @@ mod session;
 #[cfg(feature = "_ecc")]
 mod signing;
 mod suite;
+#[cfg(test)]
+mod tests;
 mod time;
 mod window;
 

@@ -142,6 +142,11 @@ impl Records {
         self.reads_protected = false;
     }
 
+    #[cfg(test)]
+    pub(crate) fn has_no_keys(&self) -> bool {
+        self.key_block.as_bytes() == [0; KEY_BLOCK_LEN]
+    }
+
     /// Key and IV of what `writer` writes (RFC 5246, 6.3).
     fn keys(&self, writer: Role) -> Option<(&[u8], &[u8])> {
         let (keys, ivs) = self

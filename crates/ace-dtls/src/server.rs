@@ -10,14 +10,13 @@ use crate::{
     connection::{Context, Handshake, Progress, Step},
     credentials::MAX_IDENTITY,
     hello::{Answer, ClientHello, RANDOM_LEN},
-    keys::{self, Premaster},
-    messages,
+    keys, messages,
     record::DTLS_1_2,
     session::LastFlight,
     suite::Exchange,
 };
 #[cfg(feature = "_ecc")]
-use crate::{bytes::Writer, hello::RAW_PUBLIC_KEY, signing};
+use crate::{bytes::Writer, hello::RAW_PUBLIC_KEY, keys::Premaster, signing};
 
 /// What the hello leads to.
 struct Choice {

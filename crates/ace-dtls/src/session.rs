@@ -15,6 +15,9 @@ pub(crate) enum Phase {
     Closed,
 }
 
+/// Takes a record of the handshake: content type, whether it was protected, and its plaintext.
+type OnHandshake<'h> = dyn FnMut(&mut Session, u8, bool, &[u8]) + 'h;
+
 /// The server's last flight, which is repeated when the client repeats its own (RFC 6347, 4.2.4).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LastFlight {
@@ -189,6 +192,8 @@ impl Session {
 
     pub(crate) fn establish(&mut self) {
         self.phase = Phase::Established;
+        // A complaint about records that were not the peer's.
+        self.alert = None;
         self.event = Some(Event::Connected);
     }
 
@@ -225,12 +230,11 @@ impl Session {
         self.records.forget_keys();
     }
 
-    /// Goes through the records of a datagram; what belongs to the handshake goes to `handshake`, with its content type
-    /// and whether it was protected.
+    /// Goes through the records of a datagram; what belongs to the handshake goes to `handshake`.
     pub(crate) fn receive<'d>(
         &mut self,
         datagram: &'d mut [u8],
-        handshake: &mut dyn FnMut(&mut Self, u8, bool, &[u8]),
+        handshake: &mut OnHandshake<'_>,
     ) -> Received<'d> {
         let mut at = 0;
         let mut kept = 0;

@@ -1,6 +1,8 @@
 //! A client and a server that keep their keys in memory, and their places in the simulated network.
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub mod pair;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use ace_crypto::{Secret, Signature, SigningKey, VerifyingKey};
