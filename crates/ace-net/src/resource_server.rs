@@ -79,15 +79,13 @@ fn log(event: &Event<SocketAddr>) {
             path,
             answer,
             outcome,
-        } => {
-            match outcome {
-                Outcome::Handled => info!(peer, %method, %path, %answer, "request answered"),
-                Outcome::Block | Outcome::Challenged => {
-                    debug!(peer, %method, %path, %answer, why = ?outcome, "request under way");
-                }
-                _ => info!(peer, %method, %path, %answer, why = ?outcome, "request refused"),
+        } => match outcome {
+            Outcome::Handled => info!(peer, %method, %path, %answer, "request answered"),
+            Outcome::Block | Outcome::Challenged => {
+                debug!(peer, %method, %path, %answer, why = ?outcome, "request under way");
             }
-        }
+            _ => info!(peer, %method, %path, %answer, why = ?outcome, "request refused"),
+        },
         EventKind::Dropped(outcome) => debug!(peer, why = ?outcome, "message dropped"),
         EventKind::TokenAccepted => info!(peer, "token accepted, its key not yet proven"),
         EventKind::TokenConfirmed => info!(peer, "token in force: the client has its key"),
