@@ -26,7 +26,7 @@ fn run(seeds: u64, plan: &Plan) -> Vec<Report> {
     let threads = thread::available_parallelism().map_or(2, |cores| cores.get().min(4));
     let next = AtomicU64::new(0);
     let work = || {
-        let mut setting = Setting::new();
+        let mut setting = Setting::new(plan);
         let mut reports = Vec::new();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -65,8 +65,7 @@ fn rfc9200_4_each_request_goes_through_its_phases() {
     use ace_client::Phase::{Access, Hints, Idle, Token, Update, Upload};
     let plan = Plan {
         conditions: Conditions::default(),
-        block_size: 1024,
-        led: 8,
+        ..Plan::default()
     };
     for report in run(2, &plan) {
         let phases = [
@@ -87,8 +86,7 @@ fn rfc9200_4_each_request_goes_through_its_phases() {
 fn rfc9200_4_the_exchange_completes_at_30_percent_loss_over_1000_seeds() {
     let plan = Plan {
         conditions: Conditions::harsh(),
-        block_size: 1024,
-        led: 8,
+        ..Plan::default()
     };
     let reports = run(1_000, &plan);
     assert!(reports.iter().all(|report| report.failures == 0));
@@ -106,8 +104,7 @@ fn corrupted_datagrams_become_no_answers() {
             corrupt: 0.05,
             ..Conditions::harsh()
         },
-        block_size: 1024,
-        led: 8,
+        ..Plan::default()
     };
     let reports = run(200, &plan);
     // What is not protected can be changed, and then fails: seldom.
@@ -125,6 +122,7 @@ fn rfc7959_2_the_exchange_completes_in_datagrams_of_200_bytes() {
         },
         block_size: 64,
         led: 300,
+        ..Plan::default()
     };
     for report in run(100, &plan) {
         assert_eq!((report.failures, report.too_long), (0, 0));
@@ -134,4 +132,17 @@ fn rfc7959_2_the_exchange_completes_in_datagrams_of_200_bytes() {
         assert!(heard.update_blocks >= 3, "{heard:?}");
         assert!(heard.access_blocks >= 10, "{heard:?}");
     }
+}
+
+#[test]
+fn rfc9200_5_10_3_the_exchange_completes_without_a_clock_on_the_device() {
+    let plan = Plan {
+        has_clock: false,
+        ..Plan::default()
+    };
+    let reports = run(200, &plan);
+    assert!(reports.iter().all(|report| report.failures == 0));
+    // The nonce of the hints may be over before the token gets there.
+    let asked_again = reports.iter().filter(|report| !report.retries.is_empty());
+    assert!(asked_again.count() <= 10);
 }

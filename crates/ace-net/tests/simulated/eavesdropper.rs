@@ -1,7 +1,7 @@
 //! One who was given every key and reads the capture: each request opens under one key, and no nonce of a key is used
 //! for two messages.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ace_client::{Direction, Phase, Watched};
 use ace_coap::{Block, Code, Message, Token, option};
@@ -34,6 +34,8 @@ pub struct Eavesdropper {
     /// The server's side of every context of the client; the first is that of the authorization server, and is the same
     /// for all seeds. Their replay windows refuse a number that is used twice.
     contexts: Vec<SecurityContext>,
+    /// Sequence numbers of the client, by context.
+    numbers: BTreeSet<(usize, u64)>,
     /// Ciphertexts of the servers by context and nonce.
     answers: BTreeMap<(usize, Nonce), Ciphertext>,
     materials: Vec<Material>,
@@ -71,6 +73,7 @@ impl Eavesdropper {
         };
         Self {
             contexts: vec![SecurityContext::derive(&servers).expect("a context")],
+            numbers: BTreeSet::new(),
             answers: BTreeMap::new(),
             materials: Vec::new(),
             upload: None,
@@ -88,6 +91,7 @@ impl Eavesdropper {
     /// Another seed begins.
     pub fn forget(&mut self) {
         self.contexts.truncate(1);
+        self.numbers.retain(|(context, _)| *context == 0);
         self.answers.retain(|(context, _), _| *context == 0);
         self.materials.clear();
         self.upload = None;
@@ -216,6 +220,7 @@ impl Eavesdropper {
                 let context =
                     opened.expect("a request under an unknown key, or a Partial IV used twice");
                 let request = (context, oscore.partial_iv.expect("checked").number());
+                assert!(self.numbers.insert(request), "{request:?} used twice");
                 known.insert(message.payload.to_vec(), request);
                 asked.insert(message.token, request);
                 self.heard.requests += 1;

@@ -288,6 +288,7 @@ type Engine<'c> = ResourceServer<'c, u16, Thermo, Memory, Vec<Slot<u16>>>;
 /// The resource server.
 pub struct RsNode<'c> {
     config: ace_rs::Config<'c>,
+    has_clock: bool,
     memory: Memory,
     random: SeededRandom,
     pub engine: Box<Engine<'c>>,
@@ -295,11 +296,12 @@ pub struct RsNode<'c> {
 }
 
 impl<'c> RsNode<'c> {
-    pub fn new(config: ace_rs::Config<'c>, seed: u64) -> Self {
+    pub fn new(config: ace_rs::Config<'c>, has_clock: bool, seed: u64) -> Self {
         let (memory, mut random) = (Memory::default(), SeededRandom::new(seed));
         let engine = Self::engine(config, &memory, 0, &mut random);
         Self {
             config,
+            has_clock,
             memory,
             random,
             engine,
@@ -322,17 +324,17 @@ impl<'c> RsNode<'c> {
         let count = self.engine.resources().count;
         self.engine = Self::engine(self.config, &self.memory, count, &mut self.random);
     }
+
+    fn wall(&self, now: u64) -> Option<u64> {
+        self.has_clock.then(|| wall(now))
+    }
 }
 
 impl Node for RsNode<'_> {
     fn handle(&mut self, now: u64, from: u16, datagram: &[u8]) {
-        self.engine.handle(
-            Instant(now),
-            Some(wall(now)),
-            from,
-            datagram,
-            &mut self.random,
-        );
+        let wall = self.wall(now);
+        self.engine
+            .handle(Instant(now), wall, from, datagram, &mut self.random);
         if let Some((path, code, payload)) = self.engine.resources_mut().last.take() {
             let message = ciphertext(datagram).expect("a handler ran without protection");
             self.runs.push(Run {

@@ -15,6 +15,19 @@ pub struct Plan {
     pub block_size: usize,
     /// Bytes of what is written to the lamp.
     pub led: usize,
+    /// Whether the resource server knows the time.
+    pub has_clock: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            conditions: Conditions::harsh(),
+            block_size: 1024,
+            led: 8,
+            has_clock: true,
+        }
+    }
 }
 
 /// What is known after a seed. Times are simulated, in milliseconds.

@@ -19,7 +19,7 @@ use ace_oscore::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-/// Milliseconds from the end of a seed to the next: a token that the client has stored is over by then.
+/// Milliseconds from the end of a seed to the next.
 pub const NIGHT: u64 = 3_600_000;
 /// Seconds a token lives.
 const TOKEN_LIFETIME: u64 = 3_600;
@@ -41,7 +41,12 @@ pub struct Site {
 }
 
 impl Site {
-    pub fn new() -> Self {
+    /// With a resource server that has a clock, or whose tokens count their time on the device (`exi`).
+    pub fn new(has_clock: bool) -> Self {
+        let options = RsOptions {
+            clockless: !has_clock,
+            ..RsOptions::default()
+        };
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -57,7 +62,7 @@ impl Site {
                 .expect("a store");
             let registry = Registry::new(store.clone(), site.clone());
             let thermo = registry
-                .add_rs("thermo", "thermo", &RsOptions::default())
+                .add_rs("thermo", "thermo", &options)
                 .await
                 .expect("an RS");
             let alice = registry
@@ -125,6 +130,13 @@ pub fn parameters(bundle: &OscoreBundle) -> Parameters<'_> {
 /// Storage that outlives its device.
 #[derive(Clone, Default)]
 pub struct Memory(Arc<Mutex<BTreeMap<u32, Vec<u8>>>>);
+
+impl Memory {
+    /// Leaves the client nothing but the sequence numbers of its context with the authorization server.
+    pub fn forget_tokens(&self) {
+        self.0.lock().expect("whole").retain(|key, _| *key == 0);
+    }
+}
 
 impl Storage for Memory {
     type Error = Infallible;

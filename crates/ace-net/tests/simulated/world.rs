@@ -1,11 +1,11 @@
 //! One seed: the application's requests one after the other, and what must hold after each.
 
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 use ace_client::{Phase, Reason, Request, Step, Watch, Watched};
 use ace_coap::Code;
 use ace_net::{Outcome, RefusedBy};
-use ace_rs::{TokenKey, TrustedKey};
+use ace_rs::{Freshness, TokenKey, TrustedKey};
 use ace_testkit::{Captured, Fate, Network, Node, Stop};
 use ace_wire::{
     ace::Scope,
@@ -25,6 +25,9 @@ const BOUND: u64 = 600_000;
 /// Longer than anything is kept without a token: an answer that nobody acknowledges is sent for MAX_TRANSMIT_WAIT (93 s)
 /// and kept for EXCHANGE_LIFETIME (247 s) more; a posted token waits 120 s for its first request.
 const REST: u64 = 400_000;
+
+/// How long a client may take from the hints to the upload where the resource server has no clock.
+const NONCE_LIFETIME: Duration = Duration::from_secs(120);
 
 /// How many events a request may take: far more than it does, so that an engine that is never done ends the test.
 const EVENTS: usize = 100_000;
@@ -51,8 +54,8 @@ pub struct Setting {
 }
 
 impl Setting {
-    pub fn new() -> Self {
-        let site = Site::new();
+    pub fn new(plan: &Plan) -> Self {
+        let site = Site::new(plan.has_clock);
         let ear = Mutex::new(Eavesdropper::new(&parameters(
             &site.alice.authorization_server.oscore,
         )));
@@ -64,7 +67,8 @@ impl Setting {
         }
     }
 
-    /// Runs a seed; the client is rebooted before.
+    /// Runs a seed. The client is rebooted before, and has lost the tokens it had stored: it would ask again for all
+    /// that the last of them allowed, and then miss no right.
     pub fn run(&mut self, seed: u64, plan: &Plan) -> Report {
         let Self {
             site,
@@ -73,6 +77,7 @@ impl Setting {
             ear,
         } = self;
         ear.get_mut().expect("whole").forget();
+        memory.forget_tokens();
         let ear = &*ear;
         let listen = |watched: Watched<'_>| ear.lock().expect("whole").watch(&watched);
         let access = &site.alice.authorization_server;
@@ -95,6 +100,9 @@ impl Setting {
             .collect();
         let mut rs = ace_rs::Config::new(&audiences, &site.thermo.authorization_server.uri, &keys);
         rs.limits.block_size = plan.block_size;
+        if !plan.has_clock {
+            rs.freshness = Freshness::Cnonce(NONCE_LIFETIME);
+        }
 
         let mut network = Network::new(seed, plan.conditions.clone());
         network.now = *now;
@@ -102,7 +110,7 @@ impl Setting {
             network,
             client: ClientNode::new(client, memory.clone(), seed),
             server: AsNode::new(site, seed ^ 0xa5),
-            rs: RsNode::new(rs, seed ^ 0x25),
+            rs: RsNode::new(rs, plan.has_clock, seed ^ 0x25),
             corrupted: plan.conditions.corrupt > 0.0,
             report: Report {
                 seed,
