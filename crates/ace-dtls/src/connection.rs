@@ -116,8 +116,11 @@ impl<const N: usize> Connection<N> {
     /// A client; its ClientHello is there to be transmitted.
     ///
     /// # Errors
-    /// [`Error::BufferTooSmall`] if not even the ClientHello fits `N`.
+    /// [`Error::BufferTooSmall`] if not even the ClientHello fits `N`; [`Error::NoCommonSuite`] without suites.
     pub fn client(config: &Config, now: Instant, rng: &mut dyn CryptoRng) -> Result<Self, Error> {
+        if config.suites.is_empty() {
+            return Err(Error::NoCommonSuite);
+        }
         let mut connection = Self {
             session: Session::new(Role::Client, 0),
             handshake: Handshake::new(*config, Step::ServerHello, 0, now),
@@ -227,6 +230,11 @@ impl<const N: usize> Connection<N> {
             return;
         }
         if handshake.timer.back_off(now) {
+            // RFC 6347, 4.1.1.1: perhaps the datagrams are too long for the path
+            if handshake.timer.has_repeated_twice() {
+                let mtu = &mut handshake.config.mtu;
+                *mtu = (*mtu / 2).max(SMALLEST_BACKED_OFF_MTU).min(*mtu);
+            }
             handshake.flight.rewind();
         } else if handshake.doubted {
             self.session.end(CloseReason::Failed(Error::WrongKey));
@@ -237,7 +245,7 @@ impl<const N: usize> Connection<N> {
     }
 
     /// What happened, until `None`.
-    pub const fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<Event> {
         self.session.poll_event()
     }
 
@@ -506,6 +514,9 @@ impl<const N: usize> Handshake<N> {
         }
     }
 }
+
+/// Datagrams are not made shorter than this because of silence; a smaller [`Config::mtu`] stays as it is.
+const SMALLEST_BACKED_OFF_MTU: u16 = 256;
 
 fn random_in(hello: &[u8]) -> Result<&[u8; RANDOM_LEN], Error> {
     let mut reader = Reader::new(hello);

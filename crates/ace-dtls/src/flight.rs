@@ -141,6 +141,7 @@ pub(crate) struct Timer {
     pub(crate) due: Option<Instant>,
     interval: Duration,
     left: u8,
+    repetitions: u8,
     /// When the flight was last sent because the peer repeated its own.
     repeated: Instant,
     spacing: Duration,
@@ -161,6 +162,7 @@ impl Timer {
             due: Some(Instant(now.0.saturating_add(total.as_millis() as u64))),
             interval: first,
             left: 0,
+            repetitions: 0,
             repeated: now,
             spacing: first,
         }
@@ -170,6 +172,7 @@ impl Timer {
         self.due = Some(now + first);
         self.interval = first;
         self.left = retransmissions;
+        self.repetitions = 0;
         self.repeated = now;
         self.spacing = first / 2;
     }
@@ -184,10 +187,15 @@ impl Timer {
             return false;
         };
         self.left = left;
+        self.repetitions = self.repetitions.saturating_add(1);
         self.interval = doubled(self.interval);
         self.due = Some(now + self.interval);
         self.repeated = now;
         true
+    }
+
+    pub(crate) const fn has_repeated_twice(&self) -> bool {
+        self.repetitions >= 2
     }
 
     /// One more repetition at most: the peer is likely gone.

@@ -243,7 +243,7 @@ impl<const N: usize> core::fmt::Debug for Messages<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{vec, vec::Vec};
+    use std::vec::Vec;
 
     fn fragment(bytes: &[u8], offset: usize, length: usize) -> Fragment<'_> {
         Fragment {
@@ -313,7 +313,7 @@ mod tests {
             Err(Error::MessageTooLong)
         );
         assert!(!messages.add(&fragment(&[1], 0, 46)).unwrap());
-        assert!(messages.add(&fragment(&vec![1; 46], 0, 46)).unwrap());
+        assert!(messages.add(&fragment(&[1; 46], 0, 46)).unwrap());
     }
 
     #[test]

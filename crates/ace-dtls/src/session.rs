@@ -38,7 +38,9 @@ pub struct Session {
     pub(crate) last_flight: Option<LastFlight>,
     /// Level and description of the alert to be sent.
     alert: Option<(u8, Alert)>,
-    event: Option<Event>,
+    /// Events not yet told: connected, closed.
+    connected: bool,
+    closed: Option<CloseReason>,
 }
 
 impl Session {
@@ -51,7 +53,8 @@ impl Session {
             suite: None,
             last_flight: None,
             alert: None,
-            event: None,
+            connected: false,
+            closed: None,
         }
     }
 
@@ -168,8 +171,11 @@ impl Session {
     }
 
     /// What happened, until `None`.
-    pub const fn poll_event(&mut self) -> Option<Event> {
-        self.event.take()
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if core::mem::take(&mut self.connected) {
+            return Some(Event::Connected);
+        }
+        self.closed.take().map(Event::Closed)
     }
 
     fn write_last_flight(&mut self, last: &LastFlight, out: &mut [u8]) -> Result<usize, Error> {
@@ -194,7 +200,7 @@ impl Session {
         self.phase = Phase::Established;
         // A complaint about records that were not the peer's.
         self.alert = None;
-        self.event = Some(Event::Connected);
+        self.connected = true;
     }
 
     /// Ends the connection because of an error, with the alert that belongs to it.
@@ -220,7 +226,7 @@ impl Session {
     pub(crate) fn end(&mut self, reason: CloseReason) {
         self.phase = Phase::Closed;
         self.last_flight = None;
-        self.event = Some(Event::Closed(reason));
+        self.closed = Some(reason);
         if self.alert.is_none() {
             self.forget();
         }

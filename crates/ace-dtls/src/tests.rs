@@ -191,3 +191,87 @@ fn rfc9146_4_padding_is_taken_off_and_a_record_of_padding_is_dropped() {
     }
     assert_eq!(server.session().dropped().unverified, 0);
 }
+
+/// How full the buffer is at most: what the crate's first page says.
+#[cfg(all(feature = "es256", feature = "eddsa"))]
+mod buffer {
+    use ace_crypto::{Signature, SigningKey, VerifyingKey};
+
+    use super::*;
+
+    struct Both(SigningKey, usize);
+
+    const IDENTITY: [u8; crate::MAX_IDENTITY] = [3; crate::MAX_IDENTITY];
+
+    impl Credentials for Both {
+        fn find_psk(&mut self, _identity: &[u8]) -> Decision<Psk> {
+            Known.find_psk(&[])
+        }
+        fn own_psk(&self, _hint: &[u8]) -> Option<OwnPsk<'_>> {
+            let identity = &IDENTITY[..self.1];
+            Some(OwnPsk {
+                identity,
+                key: &[1; 16],
+            })
+        }
+        fn signing_key(&self) -> Option<&SigningKey> {
+            Some(&self.0)
+        }
+        fn accept_key(&mut self, _key: &VerifyingKey) -> Decision<u64> {
+            Decision::Accept(0)
+        }
+    }
+
+    /// Whether a handshake succeeds with so large a buffer.
+    fn enough<const N: usize>(suite: CipherSuite, identity: usize) -> bool {
+        let config = Config {
+            suites: vec![suite].leak(),
+            ..CONFIG
+        };
+        let mut rng = SeededRandom::new(8);
+        let mut keys = Both(SigningKey::generate(Signature::Es256, &mut rng), identity);
+        let mut listener = Listener::new(Listener::DEFAULT_PERIOD, NOW, &mut rng);
+        let Ok(mut client) = Connection::<N>::client(&config, NOW, &mut rng) else {
+            return false;
+        };
+        let mut server: Option<Connection<N>> = None;
+        let mut out = [0; 1_500];
+        for _ in 0..8 {
+            while let Some(len) = client.poll_transmit(NOW, &mut out) {
+                let mut reply = [0; 64];
+                match &mut server {
+                    Some(server) => drop(server.handle(NOW, &mut out[..len], &mut keys, &mut rng)),
+                    None => match listener.handle(NOW, b"", &out[..len], &mut rng, &mut reply) {
+                        Incoming::Accept(accept) => {
+                            let mut new = Connection::server(&config, accept, NOW);
+                            new.handle(NOW, &mut out[..len], &mut keys, &mut rng);
+                            server = Some(new);
+                        }
+                        Incoming::Reply(len) => {
+                            client.handle(NOW, &mut reply[..len], &mut keys, &mut rng);
+                        }
+                        Incoming::Drop(reason) => panic!("{reason}"),
+                    },
+                }
+            }
+            let Some(server) = &mut server else { continue };
+            while let Some(len) = server.poll_transmit(NOW, &mut out) {
+                client.handle(NOW, &mut out[..len], &mut keys, &mut rng);
+            }
+        }
+        client.session().is_established() && server.is_some_and(|s| s.session().is_established())
+    }
+
+    #[test]
+    fn sizes_of_the_handshake_buffer() {
+        use CipherSuite::{EcdheEcdsaAes128Ccm8, EcdhePskAes128Ccm8, PskAes128Ccm8};
+        assert!(enough::<256>(PskAes128Ccm8, 16));
+        assert!(enough::<768>(PskAes128Ccm8, 512));
+        assert!(enough::<416>(EcdhePskAes128Ccm8, 16));
+        assert!(enough::<928>(EcdhePskAes128Ccm8, 512));
+        assert!(enough::<832>(EcdheEcdsaAes128Ccm8, 0));
+        // Too little ends the handshake, and nothing else.
+        assert!(!enough::<220>(PskAes128Ccm8, 16));
+        assert!(!enough::<760>(EcdheEcdsaAes128Ccm8, 0));
+    }
+}

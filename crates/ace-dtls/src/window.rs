@@ -41,7 +41,7 @@ impl ReplayWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{collections::BTreeSet, vec::Vec};
+    use std::collections::BTreeSet;
 
     proptest::proptest! {
         /// Against a set of all numbers ever received.
@@ -49,7 +49,7 @@ mod tests {
         fn rfc6347_4_1_2_6_accepts_each_number_once(numbers in proptest::collection::vec(0u64..300, 0..400)) {
             let mut window = ReplayWindow::default();
             let mut received = BTreeSet::new();
-            for number in Vec::from(numbers) {
+            for number in numbers {
                 let newest = received.last().copied().unwrap_or(0);
                 let expected = !received.contains(&number) && number + WIDTH > newest;
                 proptest::prop_assert_eq!(window.is_new(number), expected);

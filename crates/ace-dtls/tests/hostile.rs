@@ -329,7 +329,7 @@ fn rfc5246_7_4_8_a_client_that_shows_the_key_of_another() {
     let mut other = keys().0;
     let mut rng = ace_testkit::SeededRandom::new(1);
     let stranger = ace_crypto::SigningKey::generate(Signature::Es256, &mut rng);
-    let honest = std::mem::replace(&mut other.own, Some(stranger)).unwrap();
+    let honest = other.own.replace(stranger).unwrap();
     let mut spki = [0; 91];
     honest.verifying_key().to_spki(&mut spki).unwrap();
     let mut pair = Pair::new(&config, (other, keys().1));
