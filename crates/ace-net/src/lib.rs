@@ -1,10 +1,11 @@
 //! The ACE engines on tokio UDP sockets.
 //!
 //! **What it does.** Drives engines that do no IO: [`serve`] any [`Service`], an authorization server
-//! ([`ace_as::AuthorizationServer`]) among them; [`serve_resources`] a resource server; [`Requester`] a client. Gives them
+//! ([`ace_as::AuthorizationServer`]) among them; [`serve_resources`] a resource server; [`Requester`] a client. In
+//! DTLS, [`dtls::serve_coaps`] any [`Service`], and [`dtls::CoapsClient`] a client of one. Gives them
 //! time ([`Clock`], [`wall_clock`]), the system's randomness ([`randomness`]) and storage in a file ([`FileStorage`]).
 //!
-//! **What it does not.** No DTLS, no TCP, no multicast, no DNS: callers resolve names.
+//! **What it does not.** No TCP, no multicast, no DNS: callers resolve names.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -31,16 +32,20 @@
 //!
 //! **Memory.** Bounded by [`Limits`]; about 1.3 KiB for each exchange under way or answer kept. The engines in
 //! [`HostClient`] and [`HostResourceServer`] take some 60 and 450 KiB and are built on the stack before they move to
-//! the heap: threads want 8 MiB of stack in unoptimized builds.
+//! the heap: threads want 8 MiB of stack in unoptimized builds. DTLS sessions and handshakes are bounded by
+//! [`dtls::SessionLimits`]; nothing is kept of a client that has not returned its cookie.
 //!
 //! **Panics.** When the system has no randomness to give.
 //!
 //! **Caveats.** One task drives each engine. `coap-lite` is used for its message type alone: its parser is lenient and its
-//! block handler unsafe on a listening path, so every datagram passes this stack's parser first.
+//! block handler unsafe on a listening path, so every datagram passes this stack's parser first. A DTLS session with a
+//! Connection ID moves to the address of its newest verified record; whether the peer can be reached there is not
+//! probed (RFC 9146, 6), so a service with long answers should ask for Echo after a move (RFC 9175).
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
 mod client;
+pub mod dtls;
 mod file_storage;
 mod host;
 mod resource_server;

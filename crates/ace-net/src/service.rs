@@ -10,6 +10,7 @@ use tokio::{net::UdpSocket, sync::mpsc};
 use tracing::{debug, error, warn};
 
 use crate::{
+    dtls::DtlsPeer,
     host::{Clock, randomness, wall_clock},
     udp,
 };
@@ -29,10 +30,26 @@ pub struct Request {
     pub peer: SocketAddr,
     /// When it came, by the server's clock.
     pub received: Instant,
+    /// The authenticated peer, if it came in a DTLS session ([`serve_coaps`](crate::dtls::serve_coaps)).
+    pub session: Option<DtlsPeer>,
     datagram: Vec<u8>,
 }
 
 impl Request {
+    pub(crate) fn in_session(
+        peer: SocketAddr,
+        received: Instant,
+        session: DtlsPeer,
+        message: &[u8],
+    ) -> Self {
+        Self {
+            peer,
+            received,
+            session: Some(session),
+            datagram: message.to_vec(),
+        }
+    }
+
     /// The message, borrowed.
     pub fn message(&self) -> Result<Message<'_>, CoapError> {
         Message::parse(&self.datagram)
@@ -129,7 +146,7 @@ pub async fn serve<S: Service>(
                 let (datagram, peer) = received?;
                 match endpoint.handle(clock.now(), peer, datagram) {
                     Incoming::Request { exchange, .. } => {
-                        let request = Request { peer, received: clock.now(), datagram: datagram.to_vec() };
+                        let request = Request { peer, received: clock.now(), session: None, datagram: datagram.to_vec() };
                         let (service, answers) = (Arc::clone(&service), answers.clone());
                         tokio::spawn(async move {
                             let answer = service.call(request).await;

@@ -33,6 +33,16 @@ pub(crate) async fn receive<'b>(
     }
 }
 
+/// [`receive`] for datagrams that are decrypted where they lie.
+pub(crate) async fn receive_mut<'b>(
+    socket: &UdpSocket,
+    buffer: &'b mut [u8],
+) -> io::Result<(&'b mut [u8], SocketAddr)> {
+    let (datagram, peer) = receive(socket, buffer).await?;
+    let length = datagram.len();
+    Ok((buffer.get_mut(..length).unwrap_or(&mut []), peer))
+}
+
 /// Sends one datagram; a failure counts as loss.
 pub(crate) async fn send(socket: &UdpSocket, peer: SocketAddr, datagram: &[u8]) {
     if let Err(error) = socket.send_to(datagram, peer).await {
