@@ -151,7 +151,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut echoed = 0;
     loop {
-        while let Some(len) = connection.poll_transmit(now(), &mut out) {
+        while let Some(len) = connection.poll_transmit(&mut out) {
             socket.send_to(&out[..len], peer)?;
         }
         while let Some(event) = connection.poll_event() {
@@ -160,7 +160,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     let session = connection.session();
                     let suite = session.suite().map_or("?", CipherSuite::name);
                     println!("connected {suite} {:?}", session.peer());
-                    while let Some(len) = connection.poll_transmit(now(), &mut out) {
+                    while let Some(len) = connection.poll_transmit(&mut out) {
                         socket.send_to(&out[..len], peer)?;
                     }
                     if role == "client" {
@@ -172,7 +172,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     }
                 }
                 Event::Closed(reason) => {
-                    while let Some(len) = connection.poll_transmit(now(), &mut out) {
+                    while let Some(len) = connection.poll_transmit(&mut out) {
                         socket.send_to(&out[..len], peer)?;
                     }
                     println!("closed: {reason}");

@@ -127,7 +127,7 @@ impl<const N: usize> Handshake<N> {
             (Some(_), Some(_)) => return Err(Error::ExtensionValue),
             (Some(limit), None) => {
                 records.peer_limit = limit;
-                records.own_limit = self.config.record_size_limit.unwrap_or(records.own_limit);
+                records.own_limit = self.config.own_record_size().unwrap_or(records.own_limit);
             }
             // RFC 6066, 4
             (None, Some(length)) => {

@@ -132,6 +132,14 @@ impl Config {
     };
 }
 
+impl Config {
+    /// [`record_size_limit`](Self::record_size_limit) within what RFC 8449, 4, allows.
+    pub(crate) fn own_record_size(&self) -> Option<u16> {
+        self.record_size_limit
+            .map(|limit| limit.clamp(64, crate::record::MAX_PLAINTEXT))
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self::DEFAULT

@@ -24,7 +24,7 @@ pub const DEFAULT_BUFFER: usize = 1536;
 
 /// A connection of either role. `N` is the size of the handshake buffer in bytes: all messages of the handshake have to fit.
 ///
-/// Each method that takes the time wants the present; after each, poll for events and for what is to be transmitted, and ask for
+/// After each call, poll for events and for what is to be transmitted, and ask for
 /// the next timeout.
 #[derive(Debug)]
 pub struct Connection<const N: usize = DEFAULT_BUFFER> {
@@ -151,7 +151,7 @@ impl<const N: usize> Connection<N> {
     ) -> Received<'d> {
         let Self { session, handshake } = self;
         if handshake.step == Step::Over {
-            return session.handle(now, datagram);
+            return session.handle(datagram);
         }
         let mut context = Context {
             now,
@@ -203,7 +203,7 @@ impl<const N: usize> Connection<N> {
     /// Writes the next datagram to be sent to the start of `out` and returns its length.
     ///
     /// `out` should have room for [`Config::mtu`] bytes; less makes more and smaller datagrams, less than 128 none.
-    pub fn poll_transmit(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
+    pub fn poll_transmit(&mut self, out: &mut [u8]) -> Option<usize> {
         if self.handshake.step != Step::Over {
             match self.handshake.poll_flight(&mut self.session, out) {
                 Ok(Some(len)) => return Some(len),
@@ -214,7 +214,7 @@ impl<const N: usize> Connection<N> {
                 }
             }
         }
-        self.session.poll_transmit(now, out)
+        self.session.poll_transmit(out)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called; never once the handshake is over.

@@ -247,8 +247,8 @@ impl Offer<'_> {
         w.extension(EXTENDED_MASTER_SECRET, |_| Ok(()))?;
         #[cfg(feature = "_ecc")]
         write_ecc_offer(w, config)?;
-        if let Some(limit) = config.record_size_limit {
-            w.extension(RECORD_SIZE_LIMIT, |w| w.u16(limit.clamp(64, MAX_PLAINTEXT)))?;
+        if let Some(limit) = config.own_record_size() {
+            w.extension(RECORD_SIZE_LIMIT, |w| w.u16(limit))?;
         }
         if let Some(length) = config.max_fragment_length {
             w.extension(MAX_FRAGMENT_LENGTH, |w| w.u8(length as u8))?;
@@ -371,7 +371,7 @@ impl Answer {
             w.extension(SERVER_CERTIFICATE_TYPE, |w| w.u8(RAW_PUBLIC_KEY))?;
         }
         if let Some(limit) = self.record_size_limit {
-            w.extension(RECORD_SIZE_LIMIT, |w| w.u16(limit.clamp(64, MAX_PLAINTEXT)))?;
+            w.extension(RECORD_SIZE_LIMIT, |w| w.u16(limit))?;
         }
         if let Some(length) = self.max_fragment_length {
             w.extension(MAX_FRAGMENT_LENGTH, |w| w.u8(length as u8))?;

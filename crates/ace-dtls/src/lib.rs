@@ -42,7 +42,7 @@
 //! let mut listener = Listener::new(Listener::DEFAULT_PERIOD, now, &mut rng);
 //! let mut server: Connection = loop {
 //!     let mut reply = [0; 64];
-//!     let len = client.poll_transmit(now, &mut buffer).unwrap();
+//!     let len = client.poll_transmit(&mut buffer).unwrap();
 //!     match listener.handle(now, b"its address", &buffer[..len], &mut rng, &mut reply) {
 //!         Incoming::Reply(len) => drop(client.handle(now, &mut reply[..len], &mut lamp, &mut rng)),
 //!         Incoming::Accept(accept) => {
@@ -54,10 +54,10 @@
 //!     }
 //! };
 //! while !client.session().is_established() {
-//!     while let Some(len) = server.poll_transmit(now, &mut buffer) {
+//!     while let Some(len) = server.poll_transmit(&mut buffer) {
 //!         client.handle(now, &mut buffer[..len], &mut lamp, &mut rng);
 //!     }
-//!     while let Some(len) = client.poll_transmit(now, &mut buffer) {
+//!     while let Some(len) = client.poll_transmit(&mut buffer) {
 //!         server.handle(now, &mut buffer[..len], &mut Door, &mut rng);
 //!     }
 //! }
@@ -67,7 +67,7 @@
 //! // The handshake's memory is not needed any more.
 //! let mut session = server.into_session().unwrap();
 //! let len = client.send(b"open", &mut buffer)?;
-//! for data in session.handle(now, &mut buffer[..len]).data {
+//! for data in session.handle(&mut buffer[..len]).data {
 //!     assert_eq!(data, b"open");
 //! }
 //! # Ok::<(), Error>(())

@@ -295,10 +295,10 @@ fn choose(
     let ecdhe = exchange != Exchange::Psk;
     let raw_keys = is_ecdsa(exchange);
     // RFC 8449, 5: max_fragment_length counts only without record_size_limit
-    let record_size_limit = config.record_size_limit.and(offer.record_size_limit);
-    let fragment = offer
-        .max_fragment_length
-        .filter(|_| record_size_limit.is_none());
+    let ours = config.own_record_size();
+    let sizes = ours.zip(offer.record_size_limit);
+    let fragment = offer.max_fragment_length.filter(|_| sizes.is_none());
+    let fragment_bytes = fragment.map(|length| length.bytes());
     // RFC 9146, 3; without an answer none is used in either direction
     let peer_cid = offer.connection_id.and_then(ConnectionId::new);
     Ok(Choice {
@@ -309,15 +309,13 @@ fn choose(
             point_formats: ecdhe && offer.point_formats,
             raw_client_key: raw_keys && takes_raw_client_key(offer),
             raw_server_key: raw_keys,
-            record_size_limit: record_size_limit.and(config.record_size_limit),
+            record_size_limit: sizes.map(|(ours, _)| ours),
             max_fragment_length: fragment,
             connection_id: peer_cid.and(config.connection_id),
         },
         peer_cid: peer_cid.unwrap_or_default(),
-        peer_limit: record_size_limit.or(fragment.map(|length| length.bytes())),
-        own_limit: record_size_limit
-            .and(config.record_size_limit)
-            .or(fragment.map(|length| length.bytes())),
+        peer_limit: sizes.map(|(_, theirs)| theirs).or(fragment_bytes),
+        own_limit: sizes.map(|(ours, _)| ours).or(fragment_bytes),
         #[cfg(feature = "_ecc")]
         group,
     })

@@ -1,7 +1,7 @@
 //! A connection as far as it goes on after the handshake: data, alerts, the end.
 
 use crate::{
-    Alert, CipherSuite, CloseReason, Dropped, Error, Event, Instant, Peer, Role, messages,
+    Alert, CipherSuite, CloseReason, Dropped, Error, Event, Peer, Role, messages,
     record::{self, ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, Header, Records},
 };
 
@@ -119,7 +119,7 @@ impl Session {
     /// Takes a datagram, decrypts it in place and gives out the data in it.
     ///
     /// What does not verify, was received before or is not due is dropped and counted, and changes nothing else.
-    pub fn handle<'d>(&mut self, _now: Instant, datagram: &'d mut [u8]) -> Received<'d> {
+    pub fn handle<'d>(&mut self, datagram: &'d mut [u8]) -> Received<'d> {
         self.receive(datagram, &mut Self::handle_late_handshake)
     }
 
@@ -150,7 +150,7 @@ impl Session {
     }
 
     /// Writes the next datagram to be sent to the start of `out` and returns its length. 64 bytes are enough for this.
-    pub fn poll_transmit(&mut self, _now: Instant, out: &mut [u8]) -> Option<usize> {
+    pub fn poll_transmit(&mut self, out: &mut [u8]) -> Option<usize> {
         if let Some(last) = self.last_flight.filter(|last| last.due) {
             if let Some(flight) = &mut self.last_flight {
                 flight.due = false;

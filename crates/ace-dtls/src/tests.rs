@@ -40,7 +40,7 @@ const NOW: Instant = Instant(0);
 fn drain(connection: &mut Connection) -> Vec<Vec<u8>> {
     let mut out = [0; 1_500];
     let mut all = Vec::new();
-    while let Some(len) = connection.poll_transmit(NOW, &mut out) {
+    while let Some(len) = connection.poll_transmit(&mut out) {
         all.push(out[..len].to_vec());
     }
     all
@@ -237,7 +237,7 @@ mod buffer {
         let mut server: Option<Connection<N>> = None;
         let mut out = [0; 1_500];
         for _ in 0..8 {
-            while let Some(len) = client.poll_transmit(NOW, &mut out) {
+            while let Some(len) = client.poll_transmit(&mut out) {
                 let mut reply = [0; 64];
                 match &mut server {
                     Some(server) => drop(server.handle(NOW, &mut out[..len], &mut keys, &mut rng)),
@@ -255,7 +255,7 @@ mod buffer {
                 }
             }
             let Some(server) = &mut server else { continue };
-            while let Some(len) = server.poll_transmit(NOW, &mut out) {
+            while let Some(len) = server.poll_transmit(&mut out) {
                 client.handle(NOW, &mut out[..len], &mut keys, &mut rng);
             }
         }

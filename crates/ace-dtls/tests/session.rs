@@ -173,12 +173,12 @@ fn rfc6347_4_2_4_lost_last_flight_is_sent_again_by_the_session_too() {
         let answer = if as_session {
             let mut session = pair.server.take().unwrap().into_session().unwrap();
             let mut out = [0; 200];
-            assert_eq!(session.poll_transmit(due, &mut out), None);
+            assert_eq!(session.poll_transmit(&mut out), None);
             for mut datagram in again {
-                assert_eq!(session.handle(due, &mut datagram).data.count(), 0);
+                assert_eq!(session.handle(&mut datagram).data.count(), 0);
             }
-            let len = session.poll_transmit(due, &mut out).unwrap();
-            assert_eq!(session.poll_transmit(due, &mut out), None);
+            let len = session.poll_transmit(&mut out).unwrap();
+            assert_eq!(session.poll_transmit(&mut out), None);
             assert!(session.is_established());
             out[..len].to_vec()
         } else {

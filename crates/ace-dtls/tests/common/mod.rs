@@ -173,7 +173,7 @@ impl Node for ClientNode {
             self.queue.push_back(out);
         }
         let mut out = vec![0; 2_000];
-        if let Some(len) = self.connection.poll_transmit(Instant(now), &mut out) {
+        if let Some(len) = self.connection.poll_transmit(&mut out) {
             out.truncate(len);
             return Some((self.server, out));
         }
@@ -257,13 +257,13 @@ impl Node for ServerNode {
         }
     }
 
-    fn poll_transmit(&mut self, now: u64) -> Option<(u16, Vec<u8>)> {
+    fn poll_transmit(&mut self, _now: u64) -> Option<(u16, Vec<u8>)> {
         for (to, connection) in &mut self.connections {
             while let Some(event) = connection.poll_event() {
                 self.events.push(event);
             }
             let mut out = vec![0; 2_000];
-            if let Some(len) = connection.poll_transmit(Instant(now), &mut out) {
+            if let Some(len) = connection.poll_transmit(&mut out) {
                 out.truncate(len);
                 return Some((*to, out));
             }

@@ -98,7 +98,6 @@ impl Pair {
 
     /// What one side has to send.
     pub fn take(&mut self, from: To) -> Vec<Vec<u8>> {
-        let now = Instant(self.now);
         let mut sent = Vec::new();
         let connection = match from {
             To::Client => Some(&mut self.client),
@@ -109,7 +108,7 @@ impl Pair {
         };
         if let Some(connection) = connection {
             let mut out = vec![0; 2_000];
-            while let Some(len) = connection.poll_transmit(now, &mut out) {
+            while let Some(len) = connection.poll_transmit(&mut out) {
                 sent.push(out[..len].to_vec());
             }
         }
