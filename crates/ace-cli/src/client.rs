@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use ace_client::{ClientError, Direction, Phase, Reason, Request as Wanted, Step, Watch, Watched};
+use ace_client::{
+    ClientError, Direction, Phase, Reason, Request as Wanted, RequestError, Step, Watch, Watched,
+};
 use ace_net::{Outcome, RefusedBy, Requester, RequesterError};
 use ace_wire::{
     ace::{AsRequestCreationHints, ErrorCode},
@@ -72,13 +74,16 @@ pub async fn request(arguments: &Request, output: &Output) -> Result<(), Failure
     let mut datagram = |seen: ace_net::Seen<'_>| trace.datagram(&seen);
     let asked = requester.request(rs, wanted, &mut datagram);
     let outcome = match tokio::time::timeout(limit, asked).await {
-        Ok(outcome) => {
-            outcome.map_err(|error| Failure::setup(format!("{}: {error}", arguments.uri)))?
-        }
-        Err(_) => Outcome::Failed {
-            step: heard.step(),
-            reason: Reason::TimedOut,
-        },
+        Ok(outcome) => outcome.map_err(|error| {
+            let what = format!("{method} {}", uri.path);
+            Failure::setup(match error {
+                RequesterError::Request(RequestError::TooLong) => format!(
+                    "{what:.60}: the request is longer than this client takes; make path, query or payload shorter"
+                ),
+                error => format!("{what:.60}: {error}; try again"),
+            })
+        })?,
+        Err(_) => heard.too_late(),
     };
     if arguments.json {
         print_json(&as_json(&outcome))?;
@@ -87,7 +92,7 @@ pub async fn request(arguments: &Request, output: &Output) -> Result<(), Failure
         client: &bundle.name,
         method,
         path: uri.path,
-        audience: heard.audience(),
+        audience: heard.lock().audience.clone(),
         rs,
         as_peer,
         as_uri: &bundle.authorization_server.uri,
@@ -146,36 +151,56 @@ fn method(name: &str) -> Result<Code, Failure> {
 
 /// What went by that a message may need.
 #[derive(Debug, Default)]
-struct Heard(Mutex<(Phase, Option<String>)>);
+struct Heard(Mutex<SoFar>);
+
+#[derive(Debug, Default)]
+struct SoFar {
+    phase: Phase,
+    /// By the hints, which anyone may have sent.
+    audience: Option<String>,
+    /// An answer without protection where protection was due.
+    unprotected: Option<Code>,
+}
 
 impl Heard {
-    fn lock(&self) -> MutexGuard<'_, (Phase, Option<String>)> {
+    fn lock(&self) -> MutexGuard<'_, SoFar> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn message(&self, watched: &Watched<'_>) {
         let mut heard = self.lock();
-        heard.0 = watched.phase;
-        if watched.phase == Phase::Hints
-            && watched.direction == Direction::Received
-            && let Ok(hints) = AsRequestCreationHints::parse(watched.payload)
-        {
-            heard.1 = hints.audience.map(String::from);
+        if heard.phase != watched.phase {
+            heard.phase = watched.phase;
+            heard.unprotected = None;
+        }
+        if watched.direction == Direction::Sent {
+            return;
+        }
+        match watched.phase {
+            Phase::Hints => {
+                if let Ok(hints) = AsRequestCreationHints::parse(watched.payload) {
+                    heard.audience = hints.audience.map(String::from);
+                }
+            }
+            Phase::Token if !watched.protected => heard.unprotected = Some(watched.code),
+            _ => {}
         }
     }
 
-    fn step(&self) -> Step {
-        match self.lock().0 {
+    /// How it stands when time is over.
+    fn too_late(&self) -> Outcome {
+        let heard = self.lock();
+        let step = match heard.phase {
             Phase::Token => Step::Token,
             Phase::Upload => Step::Upload,
             Phase::Update => Step::Update,
             Phase::Access | Phase::Observing => Step::Access,
             Phase::Idle | Phase::Hints => Step::Hints,
-        }
-    }
-
-    fn audience(&self) -> Option<String> {
-        self.lock().1.clone()
+        };
+        let reason = heard
+            .unprotected
+            .map_or(Reason::TimedOut, Reason::Unprotected);
+        Outcome::Failed { step, reason }
     }
 }
 

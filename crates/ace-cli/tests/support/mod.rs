@@ -39,6 +39,22 @@ pub fn ok(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
+/// Runs the program, which must fail with this exit code and say so in one sentence; returns the sentence.
+pub fn fails(code: i32, arguments: &[&str]) -> String {
+    one_sentence(code, &run(arguments), &arguments.join(" "))
+}
+
+/// The one sentence of a failed run.
+pub fn one_sentence(code: i32, output: &Output, what: &str) -> String {
+    let errors = String::from_utf8(output.stderr.clone()).expect("text");
+    assert_eq!(output.status.code(), Some(code), "ace {what}: {errors}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "ace {what}");
+    let sentence = errors.strip_suffix('\n').expect("a whole line");
+    assert!(!sentence.contains('\n'), "ace {what}: {errors}");
+    assert!(sentence.starts_with("ace: "), "ace {what}: {errors}");
+    sentence.to_owned()
+}
+
 /// A UDP address of this machine that nobody uses now.
 pub fn free_address() -> SocketAddr {
     UdpSocket::bind("127.0.0.1:0")
@@ -71,6 +87,19 @@ impl Site {
     /// Where a file of the test may lie.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// Runs a verb with `--site`, which must fail.
+    pub fn fails(&self, code: i32, arguments: &[&str]) -> String {
+        fails(code, &[arguments, &["--site", self.path()]].concat())
+    }
+
+    /// Replaces text in a file of the site, which must be there.
+    pub fn edit(&self, name: &str, from: &str, to: &str) {
+        let path = self.file(name);
+        let text = std::fs::read_to_string(&path).expect("read");
+        assert!(text.contains(from), "{name} has no {from}");
+        std::fs::write(&path, text.replace(from, to)).expect("written");
     }
 
     /// Runs a verb with `--site`.

@@ -1,0 +1,276 @@
+//! The operator's session of the README, as written there, and what it leaves behind.
+
+mod support;
+
+use std::{
+    io::{BufRead, BufReader},
+    net::UdpSocket,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::Value;
+
+const SECTION: &str = "## Your own authorization server in six commands";
+const AS_PORT: u16 = 5683;
+const RS_PORT: u16 = 5700;
+
+/// The command lines of the section, without `cargo install`.
+fn commands() -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = std::fs::read_to_string(path).expect("the README");
+    let (_, section) = readme.split_once(SECTION).expect("the section");
+    let section = section.split("\n## ").next().expect("its text");
+    let mut commands = Vec::new();
+    for block in section.split("```sh\n").skip(1) {
+        let block = block.split("```").next().expect("the block");
+        let lines = block
+            .lines()
+            .filter(|line| !line.starts_with("cargo install"));
+        commands.extend(lines.map(String::from));
+    }
+    commands
+}
+
+/// Another port where the one of the README is taken on this machine.
+fn free(port: u16) -> u16 {
+    if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        return port;
+    }
+    let other = support::free_address().port();
+    println!("port {port} is in use on this machine; the session runs on {other} instead");
+    other
+}
+
+/// A shell in a folder of its own, with this `ace` first on the PATH.
+struct Shell {
+    folder: tempfile::TempDir,
+    servers: Vec<Child>,
+}
+
+impl Shell {
+    fn bash(&self, line: &str) -> Command {
+        let bin = Path::new(env!("CARGO_BIN_EXE_ace"))
+            .parent()
+            .expect("a folder");
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut bash = Command::new("bash");
+        bash.args(["-c", line])
+            .current_dir(&self.folder)
+            .env("PATH", format!("{}:{path}", bin.display()))
+            .env_remove("ACE_SITE")
+            .env_remove("ACE_LOG")
+            .stdin(Stdio::null());
+        bash
+    }
+
+    fn run(&self, line: &str) -> Output {
+        println!("$ {line}");
+        let output = self.bash(line).output().expect("bash");
+        print!("{}{}", utf8(&output.stdout), utf8(&output.stderr));
+        output
+    }
+
+    fn ok(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}: {}", utf8(&output.stderr));
+        utf8(&output.stdout)
+    }
+
+    /// Runs the line in the background until the shell is dropped; returns once it says that it listens on the port.
+    fn serve(&mut self, line: &str, port: u16) {
+        println!("$ {line} &");
+        // A process group of its own, so that it ends whatever bash made of it.
+        let child = self
+            .bash(line)
+            .process_group(0)
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut child = child.expect("bash");
+        let mut said = BufReader::new(child.stderr.take().expect("piped")).lines();
+        self.servers.push(child);
+        let first = said.next().expect("a line").expect("text");
+        println!("{first}");
+        assert!(
+            first.contains(&format!("on coap://127.0.0.1:{port}")),
+            "{line}: {first}"
+        );
+        // The pipe must not fill up.
+        std::thread::spawn(move || said.for_each(drop));
+    }
+
+    fn json(&self, name: &str) -> Value {
+        let text = std::fs::read_to_string(self.folder.path().join(name)).expect("read");
+        serde_json::from_str(&text).expect("JSON")
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        for child in &mut self.servers {
+            let group = format!("-{}", child.id());
+            let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn utf8(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+#[test]
+fn the_session_of_the_readme_works_as_written() {
+    let (as_port, rs_port) = (free(AS_PORT), free(RS_PORT));
+    let mut shell = Shell {
+        folder: tempfile::tempdir().expect("a folder"),
+        servers: Vec::new(),
+    };
+    let commands = commands();
+    let mut seen = Vec::new();
+    for command in &commands {
+        let mut line = command.replace(&RS_PORT.to_string(), &rs_port.to_string());
+        if as_port != AS_PORT && line.starts_with("ace init ./site") {
+            line = line.replacen("./site", &format!("./site --listen 127.0.0.1:{as_port}"), 1);
+        }
+        let verb: Vec<_> = command.split(' ').take(3).collect();
+        seen.push(verb.join(" "));
+        match verb.as_slice() {
+            ["ace", "serve", ..] => shell.serve(&line, as_port),
+            ["ace", "rs", "serve"] => shell.serve(&line, rs_port),
+            ["ace", "request", "GET"] => assert_eq!(shell.ok(&line), "22.5 C\n"),
+            ["ace", "request", "PUT"] => refused_until_granted(&shell, &line),
+            _ => drop(shell.ok(&line)),
+        }
+    }
+    let expected = [
+        "ace init ./site",
+        "ace rs add",
+        "ace client add",
+        "ace grant alice",
+        "ace serve --site",
+        "ace rs serve",
+        "ace request GET",
+        "ace request PUT",
+    ];
+    assert_eq!(seen, expected);
+    bundles_are_what_was_promised(&shell, as_port);
+    files_are_private(&shell);
+}
+
+/// Refused with a sentence that names the command which would allow it; and it does.
+fn refused_until_granted(shell: &Shell, line: &str) {
+    let sentence = support::one_sentence(1, &shell.run(line), line);
+    assert!(
+        sentence.starts_with("ace: PUT /led refused: "),
+        "{sentence}"
+    );
+    assert!(sentence.contains("4.03 Forbidden"), "{sentence}");
+    let grant = sentence.split('`').nth(1).expect("a command");
+    assert_eq!(grant, "ace grant alice thermo 'PUT /led' --site DIR");
+    let granted = shell.ok(&grant.replace("DIR", "./site"));
+    assert_eq!(granted, "alice may PUT /led; GET /temp at thermo\n");
+    assert_eq!(shell.ok(line), "2.04 Changed\n");
+}
+
+/// The JSON of the bundles, name by name and in order; byte strings in lower-case hexadecimal.
+fn bundles_are_what_was_promised(shell: &Shell, as_port: u16) {
+    let (alice, thermo) = (shell.json("alice.json"), shell.json("thermo.json"));
+    assert_eq!(keys(&alice), ["name", "as"]);
+    assert_eq!(
+        keys(&thermo),
+        ["name", "audience", "issuer", "as", "token_keys"]
+    );
+    assert_eq!(alice["name"], "alice");
+    assert_eq!(thermo["name"], "thermo");
+    assert_eq!(thermo["audience"], "thermo");
+    let origin = format!("coap://127.0.0.1:{as_port}");
+    assert_eq!(thermo["issuer"], origin);
+    for bundle in [&alice, &thermo] {
+        let access = &bundle["as"];
+        assert_eq!(keys(access), ["uri", "oscore"]);
+        assert_eq!(access["uri"], format!("{origin}/token"));
+        let oscore = &access["oscore"];
+        let names = [
+            "master_secret",
+            "master_salt",
+            "sender_id",
+            "recipient_id",
+            "id_context",
+            "alg",
+            "hkdf",
+        ];
+        assert_eq!(keys(oscore), names);
+        assert_eq!(hex_len(&oscore["master_secret"]), 16);
+        assert_eq!(hex_len(&oscore["master_salt"]), 8);
+        assert!(hex_len(&oscore["sender_id"]) > 0);
+        assert_ne!(oscore["sender_id"], oscore["recipient_id"]);
+        assert!(oscore["id_context"].is_null());
+        assert_eq!(
+            (&oscore["alg"], &oscore["hkdf"]),
+            (&10.into(), &(-10).into())
+        );
+    }
+    let secret = |bundle: &Value| bundle["as"]["oscore"]["master_secret"].clone();
+    assert_ne!(secret(&alice), secret(&thermo));
+    // Ids are from the device's side: the AS sends to both under one id, they send under their own.
+    let id = |bundle: &Value, which: &str| bundle["as"]["oscore"][which].clone();
+    assert_ne!(id(&alice, "sender_id"), id(&thermo, "sender_id"));
+    assert_eq!(id(&alice, "recipient_id"), id(&thermo, "recipient_id"));
+    let token_keys = thermo["token_keys"].as_array().expect("an array");
+    assert_eq!(token_keys.len(), 1);
+    assert_eq!(keys(&token_keys[0]), ["kid", "alg", "k"]);
+    assert_eq!(token_keys[0]["alg"], 10);
+    assert_eq!(hex_len(&token_keys[0]["k"]), 16);
+
+    // Printed again, they are the same.
+    for (kind, name) in [("client", "alice"), ("rs", "thermo")] {
+        let again = shell.ok(&format!("ace {kind} show {name} --site ./site"));
+        let again: Value = serde_json::from_str(&again).expect("JSON");
+        assert_eq!(again, shell.json(&format!("{name}.json")));
+    }
+}
+
+fn keys(object: &Value) -> Vec<&str> {
+    object
+        .as_object()
+        .expect("an object")
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
+fn hex_len(value: &Value) -> usize {
+    let text = value.as_str().expect("text");
+    assert_eq!(text, text.to_lowercase());
+    hex::decode(text).expect("hexadecimal").len()
+}
+
+/// Everything that holds keys or goes with them, bundles included though the shell made their files.
+fn files_are_private(shell: &Shell) {
+    let mut private = Vec::new();
+    for folder in [shell.folder.path(), &shell.folder.path().join("site")] {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let metadata = entry.metadata().expect("metadata");
+            let mode = metadata.permissions().mode() & 0o777;
+            let expected = if metadata.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(mode, expected, "{:?} has mode {mode:o}", entry.path());
+            private.push(entry.file_name().into_string().expect("text"));
+        }
+    }
+    for name in [
+        "site",
+        "ace.toml",
+        "store.sqlite",
+        "alice.json",
+        "thermo.json",
+        "alice.json.state",
+    ] {
+        assert!(
+            private.iter().any(|found| found == name),
+            "{name} not in {private:?}"
+        );
+    }
+}
