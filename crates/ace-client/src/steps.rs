@@ -228,6 +228,7 @@ impl<
                 record.next = None;
                 if let Some(current) = &mut record.current {
                     current.of_grant = false;
+                    current.has_scope = false;
                 }
             }
             Some(slot) => {
@@ -466,6 +467,14 @@ impl<
         if let Some(flow) = &mut self.flow {
             flow.denied = Some(code);
         }
-        self.enter(caller, if of_grant { Stage::Ask } else { Stage::Token });
+        self.enter(
+            caller,
+            match (of_grant, is_held) {
+                (true, _) => Stage::Ask,
+                // The token that has the right never got there.
+                (false, true) => Stage::Upload,
+                (false, false) => Stage::Token,
+            },
+        );
     }
 }

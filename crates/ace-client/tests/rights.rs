@@ -136,6 +136,25 @@ fn rfc9203_3_1_key_unknown_to_the_as_leads_to_another_token() {
 }
 
 #[test]
+fn rfc9200_5_10_1_right_of_a_token_that_did_not_arrive_is_uploaded_once_it_is_missed() {
+    let mut world = settled(config());
+    world.a.knows_keys = false;
+    // Another token is granted, and somebody says that it is refused.
+    world.rs.bend_upload = Some(Box::new(|_| Reply::new(Code::BAD_REQUEST)));
+    let refused = Seen::RefusedByRs(Step::Upload, Code::BAD_REQUEST, false);
+    assert_eq!(world.request(put()), refused);
+    assert_eq!(world.phases(), [Access, Update, Token, Upload, Idle]);
+    world.rs.bend_upload = None;
+    // What the context of the first token allows goes on under it.
+    assert_eq!(world.request(Request::get("/temp")), temperature());
+    assert_eq!(world.phases(), [Access, Idle]);
+    let asked = world.a.asked.len();
+    assert_eq!(world.request(put()), changed());
+    assert_eq!(world.phases(), [Access, Upload, Access, Idle]);
+    assert_eq!(world.a.asked.len(), asked);
+}
+
+#[test]
 fn rfc9200_5_10_2_denial_of_a_right_that_is_held_asks_for_nothing() {
     let mut world = settled(config());
     world.rs.denies = Some(Code::FORBIDDEN);
