@@ -87,14 +87,17 @@ impl Listener {
         let body = datagram.get(header.body).ok_or(Error::Decode)?;
         let (message_seq, hello) = first_fragment(body)?;
         let mac = |secret: &Secret<SECRET_LEN>| cookie(secret, peer, &hello);
+        let expected = mac(&self.current);
         // RFC 6347, 4.2.1: an invalid cookie counts as none
-        if ct_eq(hello.cookie, &mac(&self.current)) || ct_eq(hello.cookie, &mac(&self.previous)) {
+        let returned = !hello.cookie.is_empty()
+            && (ct_eq(hello.cookie, &expected) || ct_eq(hello.cookie, &mac(&self.previous)));
+        if returned {
             return Ok(Incoming::Accept(Accept {
                 message_seq,
                 sequence: header.sequence,
             }));
         }
-        write_hello_verify_request(&mac(&self.current), message_seq, header.sequence, out)
+        write_hello_verify_request(&expected, message_seq, header.sequence, out)
             .map(Incoming::Reply)
     }
 

@@ -495,3 +495,28 @@ fn a_hello_longer_than_the_buffer_is_refused_at_once() {
     let small = Connection::<64>::client(&Config::DEFAULT, Instant(0), &mut rng);
     assert!(matches!(small, Err(Error::BufferTooSmall)));
 }
+
+#[test]
+fn rfc6347_4_2_8_a_new_hello_from_the_address_of_a_session_leaves_it_alone() {
+    let mut old = pair();
+    old.run();
+    assert!(old.both_established());
+    // The client has restarted: its hellos reach the old connection too, from the same address.
+    let mut new = pair();
+    new.listener = Listener::new(PERIOD, Instant(0), &mut SeededRandom::new(77));
+    let first = new.take(To::Client).remove(0);
+    assert!(is_client_hello(&first));
+    old.give(To::Server, &first);
+    new.give(To::Server, &first);
+    for reply in new.take(To::Server) {
+        new.give(To::Client, &reply);
+    }
+    let second = new.take(To::Client).remove(0);
+    old.give(To::Server, &second);
+    new.give(To::Server, &second);
+    let data = old.seal(To::Client, b"old");
+    assert_eq!(old.give(To::Server, &data), [b"old"]);
+    assert!(old.take(To::Server).is_empty());
+    new.run();
+    assert!(new.both_established() && old.both_established());
+}
