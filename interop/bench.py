@@ -44,6 +44,8 @@ class Bench:
         self.tools = tools
         self.running: list[subprocess.Popen] = []
         self.wires: list[Tap] = []
+        # Commands to run when all has ended.
+        self.leaving: list[list[str]] = []
         self.count = 0
         self.log = ""
 
@@ -56,6 +58,8 @@ class Bench:
         for number, wire in enumerate(self.wires):
             wire.close()
             self.write(f"wire-{number}.txt", "".join(f"{way} {datagram.hex()}\n" for way, datagram in wire.passed))
+        for command in self.leaving:
+            subprocess.run(command, check=False)
 
     def write(self, name: str, content: bytes | str) -> pathlib.Path:
         path = self.place / name
@@ -175,7 +179,9 @@ class Tap:
     Indexes count the messages with a code, so neither empty acknowledgements nor Resets, from 0.
     """
 
-    def __init__(self, server: int):
+    def __init__(self, server: int, back=lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)):
+        """`back` makes the sockets that face the server."""
+        self.make_back = back
         self.front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.front.bind((HOST, 0))
         self.port = self.front.getsockname()[1]
@@ -195,7 +201,7 @@ class Tap:
     def forward(self):
         for datagram, client in self.received(self.front):
             if client not in self.backs:
-                back = self.backs[client] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                back = self.backs[client] = self.make_back()
                 back.connect((HOST, self.server))
                 threading.Thread(target=self.backward, args=(back, client), daemon=True).start()
             if self.altered_copy_ahead and not self.requests:

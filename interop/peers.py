@@ -65,7 +65,30 @@ def install_aiocoap() -> None:
     done.touch()
 
 
-INSTALL = {"libcoap": install_libcoap, "aiocoap": install_aiocoap}
+def from_debian(package: str, *programs: str):
+    """Installs a package of this Debian unless its programs are there."""
+    def install() -> None:
+        if not all(shutil.which(program) for program in programs):
+            apt_install(package)
+    return install
+
+
+def install_gnutls() -> None:
+    # The namespace of its server, and the keys of both.
+    from_debian("iproute2", "ip")()
+    from_debian("openssl", "openssl")()
+    from_debian("gnutls-bin", "gnutls-cli", "gnutls-serv")()
+
+
+def install_libcoap_dtls() -> None:
+    from_debian("openssl", "openssl")()
+    from_debian("libcoap3-bin", *(f"coap-{side}-{library}" for side in ("client", "server") for library in ("openssl", "gnutls")))()
+
+
+INSTALL = {
+    "libcoap": install_libcoap, "aiocoap": install_aiocoap, "openssl": from_debian("openssl", "openssl"),
+    "gnutls": install_gnutls, "libcoap-dtls": install_libcoap_dtls,
+}
 
 
 def trixie(program: str) -> list[str]:
@@ -73,12 +96,20 @@ def trixie(program: str) -> list[str]:
     return [str(LIBRARIES / "ld-linux-x86-64.so.2"), "--library-path", str(LIBRARIES), str(TRIXIE / "usr/bin" / program)]
 
 
-def build() -> dict[str, pathlib.Path]:
-    """Builds `ace` and the plain OSCORE peer; answers where the programs are."""
+def build(oscore: bool, dtls: bool) -> dict[str, pathlib.Path]:
+    """Builds what is needed of `ace`, the plain OSCORE peer and the plain DTLS peer; answers where the programs are."""
     root = HERE.parent
-    subprocess.run(["cargo", "build", "--quiet", "--locked", "--bin", "ace"], check=True, cwd=root)
-    subprocess.run(["cargo", "build", "--quiet", "--locked"], check=True, cwd=HERE / "oscore")
+    make = ["cargo", "build", "--quiet", "--locked"]
+    if oscore:
+        subprocess.run([*make, "--bin", "ace"], check=True, cwd=root)
+        subprocess.run(make, check=True, cwd=HERE / "oscore")
+    if dtls:
+        subprocess.run(make, check=True, cwd=HERE / "dtls")
     shared = os.environ.get("CARGO_TARGET_DIR")
-    ours = pathlib.Path(shared) if shared else root / "target"
-    peer = pathlib.Path(shared) if shared else HERE / "oscore/target"
-    return {"ace": ours / "debug/ace", "peer": peer / "debug/oscore-peer"}
+
+    def built(folder: pathlib.Path, name: str) -> pathlib.Path:
+        return (pathlib.Path(shared) if shared else folder / "target") / "debug" / name
+
+    return {
+        "ace": built(root, "ace"), "peer": built(HERE / "oscore", "oscore-peer"), "dtls": built(HERE / "dtls", "dtls-peer"),
+    }

@@ -1,0 +1,175 @@
+"""DTLS: what each foreign peer and `ace-dtls` do with one another; every case is one row of the matrix."""
+
+import re
+import secrets
+import time
+
+from bench import Bench
+from cases import FOREIGN_CLIENT, FOREIGN_SERVER, Case, expect
+from dtls_bench import (
+    ANSWER, ECDHE_ECDSA_CCM, ECDHE_ECDSA_CCM_8, ECHO, PSK_CCM, PSK_CCM_8, QUESTION, Psk, Rpk, Suite, Talk, gnutls_client,
+    gnutls_server, libcoap_client, libcoap_server, openssl_client, openssl_server, our_client, our_server,
+)
+
+ALL: list[Case] = []
+# Long enough for any handshake that does come to its end.
+PATIENCE = 3.0
+
+
+def case(peer: str, direction: str, name: str):
+    def add(run):
+        def checked(bench: Bench) -> None:
+            run(bench)
+            nothing_in_the_clear(bench)
+
+        ALL.append(Case(peer, direction.format(peer), name, checked))
+        return run
+    return add
+
+
+def nothing_in_the_clear(bench: Bench) -> None:
+    for wire in bench.wires:
+        assert wire.passed, "nothing passed the relay"
+        for way, datagram in wire.passed:
+            for words in (QUESTION, ANSWER, "hello from ace"):
+                assert words.encode() not in datagram, f"in the clear: {way} {datagram.hex()}"
+
+
+# (what the row says, suite, how its keys are made)
+PSK_ROWS = [("PSK", PSK_CCM_8, lambda _: Psk()), ("PSK", PSK_CCM, lambda _: Psk())]
+RPK_ROWS = [
+    ("raw public keys, P-256", ECDHE_ECDSA_CCM_8, Rpk),
+    ("raw public keys, P-256", ECDHE_ECDSA_CCM, Rpk),
+    ("raw public keys, Ed25519 and X25519", ECDHE_ECDSA_CCM_8, lambda bench: Rpk(bench, "eddsa")),
+    ("raw public keys, Ed25519 and X25519", ECDHE_ECDSA_CCM, lambda bench: Rpk(bench, "eddsa")),
+]
+
+
+def short(suite: Suite) -> str:
+    return suite.name.removeprefix("TLS_")
+
+
+# ---------------------------------------------------------------- lines of text, both ways
+
+
+def foreign_client_talks(bench: Bench, start, keys, suite: Suite, lost_requests=(), lost_responses=(), options=()) -> Talk:
+    ours, port = our_server(bench, keys, suite, *options)
+    bench.wire.lost_requests, bench.wire.lost_responses = set(lost_requests), set(lost_responses)
+    client = start(bench, keys, suite, port)
+    client.say(QUESTION)
+    client.until(ECHO)
+    ours.until(f"connected {suite.name} ")
+    client.end()
+    # RFC 5246, 7.2.1
+    ours.until("closed: closed by the peer")
+    return ours
+
+
+def foreign_server_talks(
+    bench: Bench, start, keys, suite: Suite, lost_requests=(), lost_responses=(), options=(), echoes=False,
+) -> Talk:
+    server, port = start(bench, keys, suite)
+    bench.wire.lost_requests, bench.wire.lost_responses = set(lost_requests), set(lost_responses)
+    ours = our_client(bench, keys, suite, port, *options)
+    ours.until(f"connected {suite.name} ")
+    ours.say(QUESTION)
+    server.until(QUESTION)
+    if echoes:
+        ours.until(QUESTION)
+    else:
+        server.say(ANSWER)
+        ours.until(ANSWER)
+    expect(ours.end(), 0, "our exit code")
+    return ours
+
+
+def foreign_client_fails(bench: Bench, start, keys, suite: Suite, reason: str) -> None:
+    ours, port = our_server(bench, keys.wrong(), suite)
+    client = start(bench, keys, suite, port)
+    client.say(QUESTION)
+    ours.until(reason)
+    assert "connected" not in ours.log and ECHO not in client.log, f"{ours.log} {client.log}"
+
+
+def foreign_server_fails(bench: Bench, start, keys, suite: Suite, reason: str | None) -> None:
+    server, port = start(bench, keys, suite)
+    ours = our_client(bench, keys.wrong(), suite, port)
+    ours.say(QUESTION)
+    if reason:
+        ours.until(reason)
+    else:
+        # Records that do not verify are dropped in silence (RFC 6347, 4.1.2.7).
+        time.sleep(PATIENCE)
+    assert "connected" not in ours.log and QUESTION not in server.log, f"{ours.log} {server.log}"
+
+
+WRONG_KEY = "another key"
+REFUSED = "public key is not accepted"
+
+
+def talking_peer(peer: str, client, server, rows, echoes: bool) -> None:
+    """The rows of a peer whose programs pass lines of text."""
+    for what, suite, keys in rows:
+        @case(peer, FOREIGN_CLIENT, f"{short(suite)}, {what}")
+        def _(bench, suite=suite, keys=keys):
+            foreign_client_talks(bench, client, keys(bench), suite)
+
+        @case(peer, FOREIGN_SERVER, f"{short(suite)}, {what}")
+        def _(bench, suite=suite, keys=keys):
+            foreign_server_talks(bench, server, keys(bench), suite, echoes=echoes)
+
+    for what, suite, keys in (row for row in rows if row[1] in (PSK_CCM_8, ECDHE_ECDSA_CCM_8) and "Ed25519" not in row[0]):
+        @case(peer, FOREIGN_CLIENT, f"{short(suite)}, {what}, a datagram of each flight lost")
+        def _(bench, suite=suite, keys=keys):
+            foreign_client_talks(bench, client, keys(bench), suite, lost_requests={0, 3}, lost_responses={1, 3})
+
+        @case(peer, FOREIGN_SERVER, f"{short(suite)}, {what}, a datagram of each flight lost")
+        def _(bench, suite=suite, keys=keys):
+            foreign_server_talks(
+                bench, server, keys(bench), suite, lost_requests={0, 3}, lost_responses={1, 3}, echoes=echoes,
+            )
+
+        psk = suite is PSK_CCM_8
+
+        @case(peer, FOREIGN_CLIENT, f"{short(suite)}, wrong key")
+        def _(bench, suite=suite, keys=keys, psk=psk):
+            foreign_client_fails(bench, client, keys(bench), suite, WRONG_KEY if psk else REFUSED)
+
+        @case(peer, FOREIGN_SERVER, f"{short(suite)}, wrong key")
+        def _(bench, suite=suite, keys=keys, psk=psk):
+            foreign_server_fails(bench, server, keys(bench), suite, None if psk else REFUSED)
+
+
+talking_peer("openssl", openssl_client, openssl_server, PSK_ROWS, echoes=False)
+talking_peer("gnutls", gnutls_client, gnutls_server, PSK_ROWS + RPK_ROWS, echoes=True)
+
+
+# ---------------------------------------------------------------- a CoAP message inside
+
+
+def libcoap_rows():
+    text = lambda _: Psk(secrets.token_hex(8).encode())
+    for library in ("openssl", "gnutls"):
+        yield library, "PSK", PSK_CCM_8, text
+        yield library, "PSK", PSK_CCM, text
+    yield "gnutls", "raw public keys, P-256", ECDHE_ECDSA_CCM_8, Rpk
+    yield "gnutls", "raw public keys, P-256", ECDHE_ECDSA_CCM, Rpk
+
+
+for library, what, suite, keys in libcoap_rows():
+    @case("libcoap-dtls", FOREIGN_CLIENT, f"{short(suite)}, {what}, GET /hello, with {library}")
+    def _(bench, library=library, suite=suite, keys=keys):
+        keys = keys(bench)
+        ours, port = our_server(bench, keys, suite, "--coap")
+        got = libcoap_client(bench, library, keys, port, "/hello")
+        expect(got.out.strip().split(b"\n")[-1], b"hello from ace", "GET /hello")
+        ours.until(f"connected {suite.name} ")
+        ours.until("closed: closed by the peer")
+
+    @case("libcoap-dtls", FOREIGN_SERVER, f"{short(suite)}, {what}, GET /time, with {library}")
+    def _(bench, library=library, suite=suite, keys=keys):
+        keys = keys(bench)
+        ours = our_client(bench, keys, suite, libcoap_server(bench, library, keys), "--get", "time")
+        ours.until(f"connected {suite.name} ")
+        expect(ours.end(), 0, "our exit code")
+        assert re.search(r"\d\d:\d\d:\d\d", ours.log), ours.log
