@@ -107,7 +107,8 @@ fn corrupted_datagrams_become_no_answers() {
         ..Plan::default()
     };
     let reports = run(200, &plan);
-    // What is not protected can be changed, and then fails: seldom.
+    // What is not protected can be changed, and then fails: seldom, and not again and again.
+    assert!(reports.iter().all(|report| report.failures == 0));
     let failed: usize = reports.iter().map(|r| r.retries.len() + r.failures).sum();
     assert!(failed <= 40, "{failed}");
 }
