@@ -69,6 +69,9 @@ class Rpk:
         for path in (self.own, self.private):
             self.generate(path)
         self.openssl("pkey", "-in", self.private, "-pubout", "-out", self.public)
+        # OpenSSL's programs start without a certificate as server only with anonymous suites; it is never sent.
+        self.certificate = bench.place / "theirs.crt"
+        self.openssl("req", "-x509", "-new", "-key", self.private, "-subj", "/CN=unused", "-out", self.certificate)
         if algorithm == "es256":
             self.openssl("ec", "-in", self.private, "-out", self.sec1)
         self.expected = self.public
@@ -179,6 +182,52 @@ def openssl_server(bench: Bench, keys: Psk, suite: Suite) -> tuple[Talk, int]:
 
 def openssl_client(bench: Bench, keys: Psk, suite: Suite, port: int) -> Talk:
     return Talk(bench, "openssl", ["openssl", "s_client", "-connect", f"{HOST}:{port}", *openssl_psk(keys, suite)])
+
+
+# OpenSSL of Debian 13, with raw public keys.
+
+
+def openssl_rpk(keys: Rpk, suite: Suite) -> list:
+    # Level 0: the others have no CCM_8.
+    return [
+        "-dtls1_2", "-key", keys.private, "-cert", keys.certificate, "-enable_server_rpk", "-enable_client_rpk",
+        "-cipher", f"{suite.openssl}:@SECLEVEL=0",
+    ]
+
+
+def openssl_3_5_server(bench: Bench, keys: Rpk, suite: Suite) -> tuple[Talk, int]:
+    port = free_port()
+    talk = Talk(bench, "openssl", [
+        *peers.trixie("openssl"), "s_server", "-listen", "-accept", f"{HOST}:{port}", "-Verify", "1",
+        *openssl_rpk(keys, suite),
+    ])
+    talk.until("ACCEPT")
+    return talk, bench.tap(port)
+
+
+def openssl_3_5_client(bench: Bench, keys: Rpk, suite: Suite, port: int) -> Talk:
+    return Talk(bench, "openssl", [
+        *peers.trixie("openssl"), "s_client", "-connect", f"{HOST}:{port}", *openssl_rpk(keys, suite),
+    ])
+
+
+# Mbed TLS of Debian 13, with Connection IDs.
+
+
+def mbedtls(role: str, port: int, keys: Psk, suite: Suite, cid: str) -> list[str]:
+    command = [*peers.with_trixie(peers.MBEDTLS), role, str(port), keys.identity, keys.key.hex()]
+    return [*command, str(int(suite.number, 16)), cid]
+
+
+def mbedtls_server(bench: Bench, keys: Psk, suite: Suite, cid: str = "-") -> tuple[Talk, int]:
+    port = free_port()
+    talk = Talk(bench, "mbedtls", mbedtls("serve", port, keys, suite, cid))
+    talk.until("listening")
+    return talk, bench.tap(port)
+
+
+def mbedtls_client(bench: Bench, keys: Psk, suite: Suite, port: int, cid: str = "-") -> Talk:
+    return Talk(bench, "mbedtls", mbedtls("connect", port, keys, suite, cid))
 
 
 # GnuTLS of Debian 12. Its server listens on every address, so it gets a network of its own, with nothing in it but loopback.

@@ -4,16 +4,17 @@ import re
 import secrets
 import time
 
-from bench import Bench
+from bench import Bench, Tap
 from cases import FOREIGN_CLIENT, FOREIGN_SERVER, Case, expect
 from dtls_bench import (
     ANSWER, ECDHE_ECDSA_CCM, ECDHE_ECDSA_CCM_8, ECHO, PSK_CCM, PSK_CCM_8, QUESTION, Psk, Rpk, Suite, Talk, gnutls_client,
-    gnutls_server, libcoap_client, libcoap_server, openssl_client, openssl_server, our_client, our_server,
+    gnutls_server, libcoap_client, libcoap_server, mbedtls_client, mbedtls_server, openssl_3_5_client,
+    openssl_3_5_server, openssl_client, openssl_server, our_client, our_server,
 )
 
 ALL: list[Case] = []
 # Long enough for any handshake that does come to its end.
-PATIENCE = 3.0
+PATIENCE = 2.0
 
 
 def case(peer: str, direction: str, name: str):
@@ -107,12 +108,15 @@ WRONG_KEY = "another key"
 REFUSED = "public key is not accepted"
 
 
-def talking_peer(peer: str, client, server, rows, echoes: bool) -> None:
-    """The rows of a peer whose programs pass lines of text."""
+def talking_peer(peer: str, client, server, rows, echoes: bool, server_lacks: str | None = None) -> None:
+    """The rows of a peer whose programs pass lines of text; without what its server cannot do."""
     for what, suite, keys in rows:
         @case(peer, FOREIGN_CLIENT, f"{short(suite)}, {what}")
         def _(bench, suite=suite, keys=keys):
             foreign_client_talks(bench, client, keys(bench), suite)
+
+        if server_lacks and server_lacks in what:
+            continue
 
         @case(peer, FOREIGN_SERVER, f"{short(suite)}, {what}")
         def _(bench, suite=suite, keys=keys):
@@ -142,6 +146,38 @@ def talking_peer(peer: str, client, server, rows, echoes: bool) -> None:
 
 talking_peer("openssl", openssl_client, openssl_server, PSK_ROWS, echoes=False)
 talking_peer("gnutls", gnutls_client, gnutls_server, PSK_ROWS + RPK_ROWS, echoes=True)
+# OpenSSL's server takes an Ed25519 key for ECDHE_ECDSA in TLS 1.2 alone, not in DTLS 1.2: "no shared cipher".
+talking_peer("openssl-3.5", openssl_3_5_client, openssl_3_5_server, RPK_ROWS, echoes=False, server_lacks="Ed25519")
+talking_peer("mbedtls", mbedtls_client, mbedtls_server, PSK_ROWS, echoes=True)
+
+
+# ---------------------------------------------------------------- Connection IDs
+
+
+# (what the row says, what we ask to be sent, what Mbed TLS asks for)
+for what, own, theirs in [
+    ("both ways", "aabbccdd", "c1c2c3"), ("to us", "aabbccdd", ""), ("to Mbed TLS", "", "c1c2c3"), ("of 20 bytes", "a5" * 20, "5a" * 20),
+]:
+    @case("mbedtls", FOREIGN_CLIENT, f"{short(PSK_CCM_8)}, PSK, Connection IDs {what}")
+    def _(bench, own=own, theirs=theirs):
+        start = lambda bench, keys, suite, port: mbedtls_client(bench, keys, suite, port, theirs)
+        foreign_client_talks(bench, start, Psk(), PSK_CCM_8, options=["--cid", own])
+        ids_on_the_wire(bench.wire, to_server=own, to_client=theirs)
+
+    @case("mbedtls", FOREIGN_SERVER, f"{short(PSK_CCM_8)}, PSK, Connection IDs {what}")
+    def _(bench, own=own, theirs=theirs):
+        start = lambda bench, keys, suite: mbedtls_server(bench, keys, suite, theirs)
+        foreign_server_talks(bench, start, Psk(), PSK_CCM_8, options=["--cid", own], echoes=True)
+        ids_on_the_wire(bench.wire, to_server=theirs, to_client=own)
+
+
+def ids_on_the_wire(wire: Tap, to_server: str, to_client: str) -> None:
+    """Data goes in records of type 25 with the receiver's ID, or of type 23 if it is empty (RFC 9146, 4)."""
+    for datagrams, cid in ((wire.requests, bytes.fromhex(to_server)), (wire.responses, bytes.fromhex(to_client))):
+        tagged = [datagram for datagram in datagrams if datagram[0] == 25]
+        if cid:
+            assert len(tagged) >= 1 and all(datagram[11:11 + len(cid)] == cid for datagram in tagged), f"{datagrams}"
+        assert bool(cid) != any(datagram[0] == 23 for datagram in datagrams), f"{[one.hex() for one in datagrams]}"
 
 
 # ---------------------------------------------------------------- a CoAP message inside

@@ -11,6 +11,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 STORE = pathlib.Path(os.environ.get("ACE_INTEROP_PEERS", HERE / ".peers"))
 TRIXIE = STORE / "trixie"
 VENV = STORE / "venv"
+TRIXIE_PACKAGES = "libcoap3-bin,openssl,libmbedtls-dev"
+MBEDTLS = STORE / "mbedtls-peer"
 LIBRARIES = TRIXIE / "usr/lib/x86_64-linux-gnu"
 AIOCOAP = "aiocoap[oscore,prettyprint]==0.4.17"
 
@@ -35,20 +37,37 @@ def apt_install(package: str) -> None:
     subprocess.run(["apt-get", "install", "-y", "--no-install-recommends", package], check=True, **quiet)
 
 
-def install_libcoap() -> None:
-    """libcoap 4.3.4 of Debian 13: the first one of Debian with OSCORE."""
+def install_trixie() -> None:
+    """libcoap 4.3.4 (with OSCORE), OpenSSL 3.5 (with raw public keys) and Mbed TLS 3.6 (with Connection IDs) of Debian 13."""
     done = TRIXIE / "tmp/complete"
-    if done.exists():
+    if done.exists() and done.read_text() == TRIXIE_PACKAGES:
         return
     if not shutil.which("mmdebstrap"):
         apt_install("mmdebstrap")
     STORE.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(TRIXIE, ignore_errors=True)
     subprocess.run(
-        ["mmdebstrap", "--quiet", "--variant=extract", "--include=libcoap3-bin", "trixie", str(TRIXIE), debian_mirror()],
+        ["mmdebstrap", "--quiet", "--variant=extract", f"--include={TRIXIE_PACKAGES}", "trixie", str(TRIXIE), debian_mirror()],
         check=True,
     )
-    done.touch()
+    done.write_text(TRIXIE_PACKAGES)
+
+
+def install_openssl_3_5() -> None:
+    from_debian("openssl", "openssl")()
+    install_trixie()
+
+
+def install_mbedtls() -> None:
+    """Mbed TLS comes without programs: ours is built against its headers, and runs with the loader of Debian 13."""
+    install_trixie()
+    source = HERE / "mbedtls_peer.c"
+    if MBEDTLS.exists() and MBEDTLS.stat().st_mtime > max(source.stat().st_mtime, (TRIXIE / "tmp/complete").stat().st_mtime):
+        return
+    subprocess.run([
+        "cc", "-Wall", "-Wextra", "-I", TRIXIE / "usr/include", "-o", MBEDTLS, source, "-L", LIBRARIES,
+        "-Wl,--allow-shlib-undefined", "-lmbedtls", "-lmbedcrypto",
+    ], check=True)
 
 
 def install_aiocoap() -> None:
@@ -86,14 +105,19 @@ def install_libcoap_dtls() -> None:
 
 
 INSTALL = {
-    "libcoap": install_libcoap, "aiocoap": install_aiocoap, "openssl": from_debian("openssl", "openssl"),
-    "gnutls": install_gnutls, "libcoap-dtls": install_libcoap_dtls,
+    "libcoap": install_trixie, "aiocoap": install_aiocoap, "openssl": from_debian("openssl", "openssl"),
+    "gnutls": install_gnutls, "libcoap-dtls": install_libcoap_dtls, "openssl-3.5": install_openssl_3_5, "mbedtls": install_mbedtls,
 }
 
 
 def trixie(program: str) -> list[str]:
     """The command that starts a program of the unpacked Debian 13 with its own loader and libraries."""
-    return [str(LIBRARIES / "ld-linux-x86-64.so.2"), "--library-path", str(LIBRARIES), str(TRIXIE / "usr/bin" / program)]
+    return with_trixie(TRIXIE / "usr/bin" / program)
+
+
+def with_trixie(program: pathlib.Path) -> list[str]:
+    """The same for a program built against those libraries."""
+    return [str(LIBRARIES / "ld-linux-x86-64.so.2"), "--library-path", str(LIBRARIES), str(program)]
 
 
 def build(oscore: bool, dtls: bool) -> dict[str, pathlib.Path]:
