@@ -354,16 +354,61 @@ fn cnf_words(cnf: &Confirmation<'_>) -> String {
 
 fn date_words(date: NumericDate) -> String {
     let seconds = date.seconds();
-    let Some(time) = UNIX_EPOCH
-        .checked_add(Duration::from_secs(seconds))
-        .filter(|_| seconds < 253_402_300_800)
-    else {
+    // Up to the year 9999.
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    let Some(time) = time.filter(|_| seconds < 253_402_300_800) else {
         return format!("{seconds} s after 1970");
     };
     let stamp = humantime::format_rfc3339_seconds(time);
-    let round = |span: Duration| humantime::format_duration(Duration::from_secs(span.as_secs()));
     match time.duration_since(SystemTime::now()) {
-        Ok(ahead) => format!("{stamp}, in {}", round(ahead)),
-        Err(past) => format!("{stamp}, {} ago", round(past.duration())),
+        Ok(ahead) => format!("{stamp}, in {}", span_words(ahead.as_secs())),
+        Err(past) => format!("{stamp}, {} ago", span_words(past.duration().as_secs())),
+    }
+}
+
+/// The two largest units of a time span: `1 h 59 min`.
+fn span_words(seconds: u64) -> String {
+    const UNITS: [(u64, &str, &str); 5] = [
+        (365 * 86_400, "year", "years"),
+        (86_400, "day", "days"),
+        (3600, "h", "h"),
+        (60, "min", "min"),
+        (1, "s", "s"),
+    ];
+    let largest = UNITS.iter().position(|(unit, ..)| seconds >= *unit);
+    let mut rest = seconds;
+    let mut words = Vec::new();
+    for (unit, one, many) in UNITS
+        .iter()
+        .skip(largest.unwrap_or(UNITS.len() - 1))
+        .take(2)
+    {
+        let count = rest / unit;
+        rest %= unit;
+        if count > 0 || words.is_empty() {
+            words.push(format!("{count} {}", if count == 1 { one } else { many }));
+        }
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_said_in_its_two_largest_units() {
+        for (seconds, words) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3599, "59 min 59 s"),
+            (7199, "1 h 59 min"),
+            (3605, "1 h"),
+            (90_000, "1 day 1 h"),
+            (11 * 365 * 86_400 + 86_400 * 13, "11 years 13 days"),
+        ] {
+            assert_eq!(span_words(seconds), words);
+        }
     }
 }

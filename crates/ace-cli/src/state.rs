@@ -1,6 +1,9 @@
 //! The file beside a bundle that must survive a restart: tokens and sequence numbers.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use ace_net::FileStorage;
 use ace_oscore::{
@@ -13,11 +16,11 @@ use crate::failure::Failure;
 /// Where [`ace_client`] keeps the sequence numbers of the context with the authorization server, by default.
 const SEQUENCE_NUMBERS: Key = Key(0);
 
-/// 2024-01-01T00:00Z, in seconds since 1970.
-const EPOCH: u64 = 1_704_067_200;
+/// 2024-01-01T00:00Z.
+const EPOCH: Duration = Duration::from_secs(1_704_067_200);
 
 /// Sequence numbers set aside for each second. 2^40 of them last for 544 years.
-const NUMBERS_PER_SECOND: u64 = 64;
+const NUMBERS_PER_SECOND: u128 = 64;
 
 /// `alice.json` gives `alice.json.state`.
 pub fn beside(bundle: &Path) -> PathBuf {
@@ -45,7 +48,8 @@ pub fn open_client(path: &Path) -> Result<FileStorage, Failure> {
     match storage.load(SEQUENCE_NUMBERS, &mut record) {
         Ok(Some(8)) if u64::from_be_bytes(record) <= SEQUENCE_LIMIT => {}
         Ok(None) => {
-            let first = ace_net::wall_clock().and_then(first_number).ok_or_else(|| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let first = now.ok().and_then(first_number).ok_or_else(|| {
                 Failure::setup(format!(
                     "the clock of this machine stands before 2024, and {} must begin at a number above those used \
                      before; set the clock",
@@ -104,9 +108,10 @@ impl Unopened {
     }
 }
 
-/// The sequence number a new state begins at; `None` before 2024.
-fn first_number(now_unix: u64) -> Option<u64> {
-    now_unix.checked_sub(EPOCH)?.checked_mul(NUMBERS_PER_SECOND)
+/// The sequence number a new state begins at, `now` since 1970; `None` before 2024.
+fn first_number(now: Duration) -> Option<u64> {
+    let elapsed = now.checked_sub(EPOCH)?;
+    u64::try_from(elapsed.as_millis() * NUMBERS_PER_SECOND / 1000).ok()
 }
 
 #[cfg(test)]
@@ -123,21 +128,28 @@ mod tests {
 
     #[test]
     fn numbers_of_a_new_state_grow_with_the_clock_and_stay_below_the_limit() {
-        assert_eq!(first_number(EPOCH - 1), None);
-        assert_eq!(first_number(EPOCH), Some(0));
-        assert_eq!(first_number(EPOCH + 10), Some(640));
-        let in_500_years = EPOCH + 500 * 365 * 86_400;
-        assert!(first_number(in_500_years).expect("a number") < SEQUENCE_LIMIT);
+        let after = |millis| first_number(EPOCH + Duration::from_millis(millis));
+        assert_eq!(first_number(EPOCH - Duration::from_millis(1)), None);
+        assert_eq!(after(0), Some(0));
+        assert_eq!(after(15), Some(0));
+        assert_eq!(after(16), Some(1));
+        assert_eq!(after(10_000), Some(640));
+        let in_500_years = after(500 * 365 * 86_400_000).expect("a number");
+        assert!(in_500_years < SEQUENCE_LIMIT);
     }
 
     #[test]
     fn a_lost_state_is_followed_by_one_above_it_and_a_kept_one_goes_on() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = beside(&folder.path().join("alice.json"));
+        let by_clock = || {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            first_number(now.expect("after 1970")).expect("after 2024")
+        };
+        let before = by_clock();
         drop(open_client(&path).expect("new"));
         let first = stored(&path);
-        let now = first_number(ace_net::wall_clock().expect("a time")).expect("after 2024");
-        assert!((first..=first + 640).contains(&now), "{first} at {now}");
+        assert!((before..=by_clock()).contains(&first));
 
         let mut storage = open_client(&path).expect("there");
         storage
@@ -148,9 +160,9 @@ mod tests {
         assert_eq!(stored(&path), first + 7);
 
         std::fs::remove_file(&path).expect("lost");
-        std::thread::sleep(std::time::Duration::from_millis(1100));
+        std::thread::sleep(Duration::from_millis(200));
         drop(open_client(&path).expect("new again"));
-        assert!(stored(&path) >= first + NUMBERS_PER_SECOND);
+        assert!(stored(&path) > first + 7);
     }
 
     #[test]

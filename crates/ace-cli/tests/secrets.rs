@@ -165,7 +165,7 @@ fn play(talk: Talk) -> (Session, Vec<(String, Vec<u8>)>) {
     ask(&mut s, &["request", "PUT", &led, "1"], alice);
     // The state is lost: another token, another key.
     fs::remove_file(s.file("alice.json.state")).expect("removed");
-    std::thread::sleep(Duration::from_millis(1100));
+    std::thread::sleep(Duration::from_millis(300));
     ask(&mut s, &["request", "GET", &temp], alice);
     s.run(&["client", "list", "--site", site], None);
     s.run(&["client", "list", "--json", "--site", site], None);
