@@ -22,8 +22,15 @@ Start with:
   ace demo                                    a device getting in, on real sockets
   ace init ./site && ace serve --site ./site  your own authorization server
 
-Exit codes: 0 done; 1 refused, or no answer; 2 the command, a file or the machine is not as it must be.
-ACE_SITE names the site folder, ACE_LOG (error, warn, info, debug, trace) what is logged, NO_COLOR turns colour off."
+Exit codes:
+  0  done
+  1  refused, or no answer
+  2  the command, a file or the machine is not as it must be
+
+Environment:
+  ACE_SITE  the site folder, instead of --site
+  ACE_LOG   what is logged: error, warn, info, debug or trace
+  NO_COLOR  no colour"
 )]
 pub struct Arguments {
     /// Show the exchange message by message, never a key. Servers: log more. Twice: the engines' log too
@@ -96,8 +103,9 @@ Examples:
   ace request GET coap://127.0.0.1:5700/temp --as alice.json
   ace request PUT coap://127.0.0.1:5700/led 1 --as alice.json -v
 
-Tokens and sequence numbers are kept in a file beside the bundle. If it is lost, the next one starts above all
-numbers used before, by the clock: do not set the clock back.")]
+Tokens and sequence numbers are kept in a file beside the bundle. If it is
+lost, the next one begins above all numbers used before, by the clock: do not
+set the clock back.")]
     Request(Request),
     /// Look into tokens
     #[command(after_help = "Example:\n  ace token inspect token.cwt --key thermo.json")]
@@ -156,7 +164,8 @@ pub struct Site {
         long = "site",
         value_name = "DIR",
         default_value = ".",
-        env = "ACE_SITE"
+        env = "ACE_SITE",
+        hide_env_values = true
     )]
     pub path: PathBuf,
 }

@@ -104,7 +104,7 @@ fn every_verb_has_help_with_an_example_that_is_about_it() {
     for part in [
         "Start with:",
         "ace demo",
-        "Exit codes: 0 done; 1 refused",
+        "Exit codes:\n  0  done\n",
         "ACE_SITE",
         "ACE_LOG",
         "NO_COLOR",
