@@ -142,7 +142,7 @@ impl CoapsClient {
                 received = udp::receive_mut(&self.socket, &mut buffer) => {
                     let (datagram, _) = received?;
                     let now = self.clock.now();
-                    for data in self.session.handle(dtls(now), datagram).data {
+                    for data in self.session.handle(datagram).data {
                         if let Incoming::Response { request, .. } = self.endpoint.handle(now, (), data)
                             && request == id
                         {
@@ -168,7 +168,7 @@ impl CoapsClient {
     }
 
     async fn flush_session(&mut self, out: &mut [u8]) {
-        while let Some(length) = self.session.poll_transmit(dtls(self.clock.now()), out) {
+        while let Some(length) = self.session.poll_transmit(out) {
             transmit_to(&self.socket, out, length).await;
         }
     }
@@ -211,7 +211,7 @@ async fn shake_hands(
     let mut buffer = vec![0; udp::MAX_DATAGRAM];
     let mut out = vec![0; usize::from(config.mtu).clamp(128, udp::MAX_DATAGRAM)];
     loop {
-        while let Some(length) = connection.poll_transmit(dtls(clock.now()), &mut out) {
+        while let Some(length) = connection.poll_transmit(&mut out) {
             transmit_to(socket, &out, length).await;
         }
         while let Some(event) = connection.poll_event() {

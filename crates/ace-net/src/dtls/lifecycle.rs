@@ -72,15 +72,16 @@ impl Sessions {
         while let Some(entry) = self.at_mut(index) {
             let room = out.get_mut(..mtu).unwrap_or(&mut []);
             let length = match &mut entry.link {
-                Link::HalfOpen { connection, .. } => connection.poll_transmit(dtls(now), room),
-                Link::Open { session, .. } => session.poll_transmit(dtls(now), room),
+                Link::HalfOpen { connection, .. } => connection.poll_transmit(room),
+                Link::Open { session, .. } => session.poll_transmit(room),
             };
-            let event = match &mut entry.link {
+            while let Some(event) = match &mut entry.link {
                 Link::HalfOpen { connection, .. } => connection.poll_event(),
                 Link::Open { session, .. } => session.poll_event(),
-            };
-            if let Some(Event::Closed(reason)) = event {
-                closed = Some(reason);
+            } {
+                if let Event::Closed(reason) = event {
+                    closed = Some(reason);
+                }
             }
             let address = entry.address;
             let Some(length) = length else { break };
@@ -151,12 +152,12 @@ impl Sessions {
         while self.open.len_of(&owner) >= self.limits.sessions_per_peer.max(1)
             && let Some(index) = self.open.least_used_of(&owner)
         {
-            self.dismiss(now, index, Ended::Evicted);
+            self.dismiss(index, Ended::Evicted);
         }
         while self.open.len() >= self.limits.sessions.max(1)
             && let Some(index) = self.open.least_used()
         {
-            self.dismiss(now, index, Ended::Evicted);
+            self.dismiss(index, Ended::Evicted);
         }
         let used = (now, self.count());
         self.open.insert(index, used, &owner);
@@ -188,7 +189,7 @@ impl Sessions {
     }
 
     /// Ends a session that has done nothing wrong: its peer is told.
-    pub(super) fn dismiss(&mut self, now: Instant, index: u32, reason: Ended) {
+    pub(super) fn dismiss(&mut self, index: u32, reason: Ended) {
         if let Some(Entry {
             address,
             link: Link::Open { session, .. },
@@ -197,7 +198,7 @@ impl Sessions {
         {
             session.close();
             let mut out = [0; 64];
-            let length = session.poll_transmit(dtls(now), &mut out);
+            let length = session.poll_transmit(&mut out);
             let address = *address;
             if let Some(datagram) = length.and_then(|length| out.get(..length)) {
                 self.queue(address, datagram);

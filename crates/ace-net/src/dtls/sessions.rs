@@ -167,7 +167,7 @@ impl Sessions {
                 };
                 connection.handle(dtls(now), datagram, &mut recorder, call.rng)
             }
-            Link::Open { session, .. } => session.handle(dtls(now), datagram),
+            Link::Open { session, .. } => session.handle(datagram),
         };
         let clean = entry.session().dropped() == before;
         // RFC 9146, 6: verified, and newer than all before
@@ -296,7 +296,7 @@ impl Sessions {
         }
         let idle = self.limits.idle;
         while let Some((_, index)) = self.open.next(idle).filter(|(at, _)| *at <= now) {
-            self.dismiss(now, index, Ended::Idle);
+            self.dismiss(index, Ended::Idle);
         }
     }
 

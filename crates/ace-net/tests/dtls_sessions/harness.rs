@@ -120,7 +120,7 @@ impl Client {
     pub fn sent(&mut self) -> Vec<Vec<u8>> {
         let mut out = [0; 2000];
         std::iter::from_fn(|| {
-            let length = self.connection.poll_transmit(DtlsInstant(0), &mut out)?;
+            let length = self.connection.poll_transmit(&mut out)?;
             Some(out[..length].to_vec())
         })
         .collect()
