@@ -412,3 +412,30 @@ fn a_decision_that_takes_time_holds_up_nobody_else() {
     assert_eq!(peer.credential, Credential::Psk(b"client"[..].into()));
     assert_eq!(peer.number, 7);
 }
+
+#[test]
+fn a_finished_and_a_good_bye_in_one_datagram_leave_nothing() {
+    let mut server = Server::new(SessionLimits::default());
+    let mut client = Client::new(at("192.0.2.1:1"), "client", &CONFIG);
+    client.begin(&mut server);
+    let mut datagram = client.sent().concat();
+    client.connection.close();
+    datagram.extend(client.sent().concat());
+    server.give(client.address, &datagram);
+    assert_eq!(
+        (server.sessions.half_open(), server.sessions.established()),
+        (0, 0)
+    );
+    assert_eq!(server.sessions.poll_timeout(), None);
+    assert!(
+        matches!(
+            &server.events[..],
+            [SessionEvent::Failed {
+                reason: Ended::Closed(CloseReason::Peer),
+                ..
+            }]
+        ),
+        "{:?}",
+        server.events
+    );
+}
