@@ -18,7 +18,8 @@ pub async fn authorization_server(serve: &Serve, output: &Output) -> Result<(), 
     let config = Config::read(&serve.site.path)?;
     if serve.validate {
         // Without the right to serve: a server may be running on it.
-        site::open_store(&serve.site.path, &config).await?;
+        let store = site::open_store(&serve.site.path, &config).await?;
+        store.close().await;
         return print(format!(
             "{}: ace.toml and the store are in order",
             output.good("ok")

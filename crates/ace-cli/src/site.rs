@@ -88,15 +88,20 @@ pub async fn open_store(site: &Path, config: &Config) -> Result<Store, Failure> 
     Ok(Store::open(path).await?)
 }
 
-/// The registry of a site.
-pub async fn registry(site: &Site) -> Result<Registry, Failure> {
+/// Does something with the registry of a site, and closes its store: the file is then whole without its log.
+async fn with_registry<T>(
+    site: &Site,
+    work: impl AsyncFnOnce(&Registry) -> Result<T, RegistryError>,
+) -> Result<T, Failure> {
     let config = Config::read(&site.path)?;
     let store = open_store(&site.path, &config).await?;
     let names = SiteNames {
         issuer: config.issuer,
         uri: config.uri,
     };
-    Ok(Registry::new(store, names))
+    let done = work(&Registry::new(store.clone(), names)).await;
+    store.close().await;
+    Ok(done?)
 }
 
 /// `ace rs …`.
@@ -115,15 +120,15 @@ pub async fn resource_server(command: Rs, output: &Output) -> Result<(), Failure
                 profiles: vec![Profile::CoapOscore],
             };
             let audience = audience.as_deref().unwrap_or(&name);
-            let bundle = registry(&site)
-                .await?
-                .add_rs(&name, audience, &options)
-                .await?;
+            let add = async |registry: &Registry| registry.add_rs(&name, audience, &options).await;
+            let bundle = with_registry(&site, add).await?;
             print_new_bundle(&bundle, "rs", &name)
         }
-        Rs::Show { name, site } => print_bundle(&registry(&site).await?.rs_bundle(&name).await?),
+        Rs::Show { name, site } => {
+            print_bundle(&with_registry(&site, async |all| all.rs_bundle(&name).await).await?)
+        }
         Rs::List { json, site } => {
-            let rows = registry(&site).await?.resource_servers().await?;
+            let rows = with_registry(&site, async |all| all.resource_servers().await).await?;
             if json {
                 return print_json(&rows);
             }
@@ -135,7 +140,7 @@ pub async fn resource_server(command: Rs, output: &Output) -> Result<(), Failure
             print_table(output, ["NAME", "AUDIENCE", "TOKENS"], cells)
         }
         Rs::Remove { name, site } => {
-            registry(&site).await?.remove_rs(&name).await?;
+            with_registry(&site, async |all| all.remove_rs(&name).await).await?;
             print(format!("removed {name} and every grant on it"))
         }
         Rs::Serve {
@@ -151,14 +156,15 @@ pub async fn client(command: Client, output: &Output) -> Result<(), Failure> {
     match command {
         Client::Add { name, site } => {
             let profiles = [Profile::CoapOscore];
-            let bundle = registry(&site).await?.add_client(&name, &profiles).await?;
+            let add = async |registry: &Registry| registry.add_client(&name, &profiles).await;
+            let bundle = with_registry(&site, add).await?;
             print_new_bundle(&bundle, "client", &name)
         }
         Client::Show { name, site } => {
-            print_bundle(&registry(&site).await?.client_bundle(&name).await?)
+            print_bundle(&with_registry(&site, async |all| all.client_bundle(&name).await).await?)
         }
         Client::List { json, site } => {
-            let rows = registry(&site).await?.clients().await?;
+            let rows = with_registry(&site, async |all| all.clients().await).await?;
             if json {
                 return print_json(&rows);
             }
@@ -169,7 +175,7 @@ pub async fn client(command: Client, output: &Output) -> Result<(), Failure> {
             print_table(output, ["NAME", "GRANTS", "PROFILES"], cells)
         }
         Client::Remove { name, site } => {
-            registry(&site).await?.remove_client(&name).await?;
+            with_registry(&site, async |all| all.remove_client(&name).await).await?;
             print(format!(
                 "removed {name} and its grants; its key opens nothing any more"
             ))
@@ -194,13 +200,13 @@ fn print_new_bundle(bundle: &impl Serialize, kind: &str, name: &str) -> Result<(
 
 /// `ace grant`.
 pub async fn grant(grant: &Grant, output: &Output) -> Result<(), Failure> {
-    let registry = registry(&grant.site).await?;
     let client = &grant.client;
-    let rows = match (&grant.rs, &grant.scope) {
-        (Some(rs), Some(scope)) if grant.remove => registry.revoke(client, rs, scope).await?,
-        (Some(rs), Some(scope)) => registry.grant(client, rs, scope).await?,
-        (rs, _) => registry.grants(client, rs.as_deref()).await?,
+    let change = async |registry: &Registry| match (&grant.rs, &grant.scope) {
+        (Some(rs), Some(scope)) if grant.remove => registry.revoke(client, rs, scope).await,
+        (Some(rs), Some(scope)) => registry.grant(client, rs, scope).await,
+        (rs, _) => registry.grants(client, rs.as_deref()).await,
     };
+    let rows = with_registry(&grant.site, change).await?;
     if grant.json {
         return print_json(&rows);
     }
