@@ -76,16 +76,9 @@ pub async fn make(site: &Path, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Opens the store of a site. An empty file is none: it would be taken for one that is to be made.
+/// Opens the store of a site.
 pub async fn open_store(site: &Path, config: &Config) -> Result<Store, Failure> {
-    let path = site.join(&config.store);
-    if std::fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() == 0) {
-        let path = path.display();
-        return Err(Failure::setup(format!(
-            "the store {path} is empty; restore it from a backup, or remove the site and make it anew with `ace init`"
-        )));
-    }
-    Ok(Store::open(path).await?)
+    Ok(Store::open(site.join(&config.store)).await?)
 }
 
 /// Does something with the registry of a site, and closes its store: the file is then whole without its log.

@@ -124,6 +124,13 @@ impl Store {
         if !metadata.is_file() {
             return Err(unreadable("not a file".to_owned()));
         }
+        // SQLite would take it for a database that is to be made.
+        if metadata.len() == 0 {
+            return Err(StoreError::NotAStore {
+                path: path.to_path_buf(),
+                reason: "the file is empty".to_owned(),
+            });
+        }
         #[cfg(unix)]
         {
             let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o7777;

@@ -154,7 +154,7 @@ async fn a_store_that_cannot_be_written_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_and_a_foreign_database_are_refused() {
+async fn a_newer_schema_a_foreign_database_and_an_empty_file_are_refused() {
     let fixture = Fixture::new().await;
     let path = fixture.path();
     let run = async |sql: &'static str| {
@@ -175,6 +175,13 @@ async fn a_newer_schema_and_a_foreign_database_are_refused() {
     ));
     let foreign = run("DROP TABLE meta").await;
     assert!(matches!(foreign, StoreError::NotAStore { .. }));
+    std::fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(&path)
+        .unwrap();
+    let empty = Store::open(&path).await.unwrap_err();
+    assert!(matches!(empty, StoreError::NotAStore { reason, .. } if reason == "the file is empty"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
