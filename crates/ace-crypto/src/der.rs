@@ -66,6 +66,21 @@ impl VerifyingKey {
     }
 }
 
+/// The `kid` by which this stack names a public key: the first 8 bytes of the SHA-256 of its SubjectPublicKeyInfo.
+///
+/// RFC 9202, 4 leaves to the parties how a key is named; a hash needs no agreement between them.
+#[must_use]
+pub fn key_id(key: &VerifyingKey) -> [u8; 8] {
+    let mut spki = [0; VerifyingKey::MAX_SPKI_LEN];
+    let len = key.to_spki(&mut spki).unwrap_or_default();
+    let mut id = [0; 8];
+    copy(
+        &crate::sha256(&[spki.get(..len).unwrap_or_default()]),
+        &mut id,
+    );
+    id
+}
+
 /// Longest DER of an ECDSA signature with P-256, in bytes.
 #[cfg(feature = "es256")]
 pub const MAX_DER_SIGNATURE_LEN: usize = 72;

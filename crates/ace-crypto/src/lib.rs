@@ -77,6 +77,8 @@ mod tls;
 pub use aead::Aead;
 #[cfg(any(feature = "es256", feature = "eddsa"))]
 pub use agreement::{EphemeralKey, KeyAgreement, KeyShare};
+#[cfg(any(feature = "es256", feature = "eddsa"))]
+pub use der::key_id;
 #[cfg(feature = "es256")]
 pub use der::{MAX_DER_SIGNATURE_LEN, signature_from_der, signature_to_der};
 pub use hash::{Mac, Sha256, hmac_sha256, sha256};

@@ -5,8 +5,8 @@ mod rng;
 mod vectors;
 
 use ace_crypto::{
-    CryptoError, MAX_DER_SIGNATURE_LEN, Signature, SigningKey, VerifyingKey, Y, signature_from_der,
-    signature_to_der,
+    CryptoError, MAX_DER_SIGNATURE_LEN, Signature, SigningKey, VerifyingKey, Y, key_id, sha256,
+    signature_from_der, signature_to_der,
 };
 use proptest::prelude::*;
 use rng::Counting;
@@ -254,5 +254,21 @@ proptest! {
         if let Ok(key) = VerifyingKey::from_spki(&der) {
             prop_assert_eq!(to_spki(&key), der);
         }
+    }
+}
+
+#[test]
+fn a_key_is_named_by_the_hash_of_its_subject_public_key_info() {
+    // RFC 8410, 10.1
+    let spki = hex::decode(
+        "302a300506032b657003210019bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1",
+    );
+    let spki = spki.unwrap();
+    let key = VerifyingKey::from_spki(&spki).unwrap();
+    assert_eq!(key_id(&key), sha256(&[&spki])[..8]);
+    assert_eq!(hex::encode(key_id(&key)), "a1e9156054e04fac");
+    for algorithm in [Signature::Es256, Signature::EdDsa] {
+        let key = SigningKey::generate(algorithm, &mut Counting(9)).verifying_key();
+        assert_eq!(key_id(&key), sha256(&[&to_spki(&key)])[..8]);
     }
 }
