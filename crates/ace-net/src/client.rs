@@ -112,11 +112,7 @@ impl<'c, S: Storage> Requester<'c, S> {
     /// # Errors
     /// Configuration or storage that cannot work; no socket.
     pub async fn new(config: Config<'c, SocketAddr>, storage: S) -> Result<Self, RequesterError> {
-        let any = match config.as_peer {
-            SocketAddr::V4(_) => "0.0.0.0:0".parse(),
-            SocketAddr::V6(_) => "[::]:0".parse(),
-        };
-        let any = any.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+        let any = udp::any_like(config.as_peer);
         let engine = Box::new(Client::new(config, storage, &mut randomness())?);
         Ok(Self {
             socket: udp::bind(any).await?,

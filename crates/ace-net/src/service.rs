@@ -1,6 +1,14 @@
 //! A CoAP server on a tokio socket: requests of many peers answered side by side.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use ace_as::{Answer, AuthorizationServer};
 use ace_coap::{Endpoint, Exchange, Incoming, Instant, OutMessage, Slot, Transmission};
@@ -33,9 +41,20 @@ pub struct Request {
     /// The authenticated peer, if it came in a DTLS session ([`serve_coaps`](crate::dtls::serve_coaps)).
     pub session: Option<DtlsPeer>,
     datagram: Vec<u8>,
+    hung_up: Arc<AtomicBool>,
 }
 
 impl Request {
+    pub(crate) fn in_the_clear(peer: SocketAddr, received: Instant, datagram: &[u8]) -> Self {
+        Self {
+            peer,
+            received,
+            session: None,
+            datagram: datagram.to_vec(),
+            hung_up: Arc::default(),
+        }
+    }
+
     pub(crate) fn in_session(
         peer: SocketAddr,
         received: Instant,
@@ -47,7 +66,17 @@ impl Request {
             received,
             session: Some(session),
             datagram: message.to_vec(),
+            hung_up: Arc::default(),
         }
+    }
+
+    /// Ends the session it came in once it is answered; without effect outside of one.
+    pub fn hang_up(&self) {
+        self.hung_up.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn hung_up(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.hung_up)
     }
 
     /// The message, borrowed.
@@ -146,7 +175,7 @@ pub async fn serve<S: Service>(
                 let (datagram, peer) = received?;
                 match endpoint.handle(clock.now(), peer, datagram) {
                     Incoming::Request { exchange, .. } => {
-                        let request = Request { peer, received: clock.now(), session: None, datagram: datagram.to_vec() };
+                        let request = Request::in_the_clear(peer, clock.now(), datagram);
                         let (service, answers) = (Arc::clone(&service), answers.clone());
                         tokio::spawn(async move {
                             let answer = service.call(request).await;
@@ -178,10 +207,7 @@ pub async fn serve<S: Service>(
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::atomic::{AtomicUsize, Ordering},
-        time::Duration,
-    };
+    use std::{sync::atomic::AtomicUsize, time::Duration};
 
     use coap_lite::{CoapOption, MessageClass, MessageType, RequestType, ResponseType};
     use tokio::time::timeout;

@@ -19,6 +19,14 @@ pub async fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::bind(address).await
 }
 
+/// Any port, in the family of `peer`.
+pub(crate) fn any_like(peer: SocketAddr) -> SocketAddr {
+    match peer {
+        SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
+        SocketAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
+    }
+}
+
 /// Receives one datagram. What a peer's machine reports (port unreachable) ends nothing.
 pub(crate) async fn receive<'b>(
     socket: &UdpSocket,

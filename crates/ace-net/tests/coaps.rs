@@ -9,7 +9,7 @@ use ace_dtls::{
 };
 use ace_net::{
     Answer, Request, Service,
-    dtls::{CoapsClient, CoapsConfig, CoapsError, Credential, serve_coaps},
+    dtls::{CoapsClient, CoapsConfig, CoapsError, Credential, SessionControl, serve_coaps},
 };
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
@@ -84,6 +84,7 @@ async fn serve(keys: Keys) -> Running {
         Arc::new(WhoAmI),
         keys,
         CoapsConfig::default(),
+        SessionControl::default(),
         async {
             let _ = stopped.await;
         },

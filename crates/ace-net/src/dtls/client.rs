@@ -1,13 +1,14 @@
 //! A CoAP client inside of one DTLS session.
 
-use std::{io, net::SocketAddr};
+use std::{collections::VecDeque, io, net::SocketAddr};
 
 use ace_coap::{
-    Endpoint, Error as CoapFailure, Event, Incoming, OutMessage, Reliability, RequestId, Slot,
-    Transmission,
+    Block, Endpoint, Error as CoapFailure, Event, Incoming, OutMessage, Reliability, RequestId,
+    Slot, Transmission,
+    block::{BlockError, Progress, Transfer},
 };
 use ace_dtls::{CloseReason, Config, Connection, Credentials, Error, Session};
-use ace_wire::coap::{CoapError, Message};
+use ace_wire::coap::{CoapError, Message, option};
 use tokio::net::UdpSocket;
 
 use super::sessions::dtls;
@@ -16,30 +17,61 @@ use crate::{
     udp,
 };
 
-/// Exchanges at a time: the request, and what is kept for duplicates.
-const SLOTS: usize = 8;
+/// Exchanges at a time: the request, what is kept for duplicates, and observations.
+const SLOTS: usize = 16;
 
-/// A session with one server, asking one thing after the other.
+/// Longest body of a response.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Longest message that the endpoint sends.
+const MAX_MESSAGE: usize = 1152;
+
+/// Bytes of a message that are not payload.
+const OVERHEAD: usize = 128;
+
+/// Notifications that wait to be fetched, of all observations; the oldest goes first.
+const QUEUE: usize = 64;
+
+/// A session with one server, asking one thing after the other. Bodies go block by block where they have to, both ways
+/// (RFC 7959).
 #[derive(Debug)]
 pub struct CoapsClient {
     socket: UdpSocket,
     clock: Clock,
     session: Session,
     endpoint: Endpoint<(), Vec<Slot<()>>>,
+    /// Messages of observations that came while something else was waited for.
+    notifications: VecDeque<(RequestId, Vec<u8>)>,
+    next_tag: u16,
 }
 
-/// A response.
+/// A response, with its whole body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply(Vec<u8>);
+pub struct Reply {
+    /// Its last message.
+    last: Vec<u8>,
+    body: Vec<u8>,
+}
 
 impl Reply {
-    /// The message, borrowed.
+    /// The message, borrowed: header and options of its last block, and the whole body as payload.
     ///
     /// # Errors
     /// None: it was parsed before.
     pub fn message(&self) -> Result<Message<'_>, CoapError> {
-        Message::parse(&self.0)
+        let message = Message::parse(&self.last)?;
+        Ok(Message {
+            payload: &self.body,
+            ..message
+        })
     }
+}
+
+/// A resource that is being observed (RFC 7641). [`CoapsClient::cancel`] ends it.
+#[derive(Debug)]
+pub struct Observation<'r> {
+    id: RequestId,
+    request: OutMessage<'r>,
 }
 
 /// Why there is no session, or no response.
@@ -55,14 +87,20 @@ pub enum CoapsError {
     #[error("DTLS: {0}")]
     Closed(CloseReason),
     /// The request cannot be sent.
-    #[error("CoAP: {0:?}")]
-    Coap(CoapFailure),
+    #[error("CoAP: {0}")]
+    Coap(#[from] CoapFailure),
+    /// A body in blocks that do not fit together.
+    #[error("CoAP: {0}")]
+    Blocks(#[from] BlockError),
     /// The server rejected the request with a Reset.
     #[error("the server rejected the request")]
     Reset,
     /// No response came.
     #[error("no answer from the server")]
     TimedOut,
+    /// The server answered, and does not take the observer: the answer.
+    #[error("the resource is not observable")]
+    NotObservable(Reply),
 }
 
 impl CoapsClient {
@@ -77,11 +115,7 @@ impl CoapsClient {
         config: &Config,
         credentials: &mut (dyn Credentials + Send),
     ) -> Result<Self, CoapsError> {
-        let any = match server {
-            SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
-            SocketAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
-        };
-        let socket = udp::bind(any).await?;
+        let socket = udp::bind(udp::any_like(server)).await?;
         socket.connect(server).await?;
         let clock = Clock::start();
         let session = shake_hands(&socket, &clock, config, credentials).await?;
@@ -92,6 +126,8 @@ impl CoapsClient {
             clock,
             session,
             endpoint,
+            notifications: VecDeque::new(),
+            next_tag: 0,
         })
     }
 
@@ -102,22 +138,129 @@ impl CoapsClient {
     /// # Errors
     /// A request that cannot be sent, a session that ended, silence.
     pub async fn request(&mut self, request: &OutMessage<'_>) -> Result<Reply, CoapsError> {
-        let id = self
-            .endpoint
-            .request(
-                self.clock.now(),
-                (),
-                Reliability::Confirmable,
-                request,
-                &mut randomness(),
-            )
-            .map_err(CoapsError::Coap)?;
-        let reply = self.wait_for(id).await;
+        let (id, _, reply) = self.ask(request).await?;
         self.endpoint.cancel(id);
-        reply
+        Ok(reply)
     }
 
-    async fn wait_for(&mut self, id: RequestId) -> Result<Reply, CoapsError> {
+    /// Makes a GET or FETCH with Observe 0, which is added to `request`, and waits for its first response. The news are
+    /// fetched with [`notification`](Self::notification).
+    ///
+    /// # Errors
+    /// As [`request`](Self::request); [`CoapsError::NotObservable`] with the response that says so.
+    pub async fn observe<'r>(
+        &mut self,
+        request: &OutMessage<'r>,
+    ) -> Result<(Observation<'r>, Reply), CoapsError> {
+        let mut request = *request;
+        let observe = request.options.push(option::OBSERVE, 0u32);
+        observe.map_err(|_| CoapFailure::TooLarge)?;
+        let (id, is_observed, reply) = self.ask(&request).await?;
+        if is_observed {
+            return Ok((Observation { id, request }, reply));
+        }
+        self.endpoint.cancel(id);
+        Err(CoapsError::NotObservable(reply))
+    }
+
+    /// The next news of an observation, with its whole body. An error code ends the observation.
+    ///
+    /// # Errors
+    /// A session that ended; a later block that does not come.
+    pub async fn notification(
+        &mut self,
+        observation: &Observation<'_>,
+    ) -> Result<Reply, CoapsError> {
+        let id = observation.id;
+        let waiting = self.notifications.iter().position(|(of, _)| *of == id);
+        let first = match waiting.and_then(|at| self.notifications.remove(at)) {
+            Some((_, message)) => message,
+            None => self.wait_for(id).await?,
+        };
+        let mut transfer = self.transfer(&observation.request)?;
+        let mut buffer = vec![0; MAX_BODY];
+        match transfer.on_response(&parsed(&first)?, &mut buffer)? {
+            Progress::Again => self.fetch_rest(&mut transfer, buffer).await,
+            Progress::Complete { length, .. } => Ok(reply(first, buffer, length)),
+        }
+    }
+
+    /// Ends an observation: the server learns of it by the Reset of its next notification (RFC 7641, 3.6).
+    pub fn cancel(&mut self, observation: &Observation<'_>) {
+        self.endpoint.cancel(observation.id);
+        self.notifications.retain(|(of, _)| *of != observation.id);
+    }
+
+    /// Sends the request, in blocks if it must be, and fetches the whole response. The exchange of the message that
+    /// brought the response's beginning goes on: it may be an observation, if that message has Observe.
+    async fn ask(
+        &mut self,
+        request: &OutMessage<'_>,
+    ) -> Result<(RequestId, bool, Reply), CoapsError> {
+        let mut transfer = self.transfer(request)?;
+        let mut buffer = vec![0; MAX_BODY];
+        loop {
+            let id = self.send(&transfer)?;
+            let message = self.wait_for(id).await;
+            let message = message.inspect_err(|_| self.endpoint.cancel(id))?;
+            let parsed = parsed(&message)?;
+            let begins = parsed.options.contains(option::BLOCK2);
+            let is_observed = parsed.options.contains(option::OBSERVE);
+            match transfer.on_response(&parsed, &mut buffer)? {
+                Progress::Again if begins => {
+                    let reply = self.fetch_rest(&mut transfer, buffer).await;
+                    let reply = reply.inspect_err(|_| self.endpoint.cancel(id))?;
+                    return Ok((id, is_observed, reply));
+                }
+                Progress::Again => self.endpoint.cancel(id),
+                Progress::Complete { length, .. } => {
+                    return Ok((id, is_observed, reply(message, buffer, length)));
+                }
+            }
+        }
+    }
+
+    async fn fetch_rest(
+        &mut self,
+        transfer: &mut Transfer<'_>,
+        mut buffer: Vec<u8>,
+    ) -> Result<Reply, CoapsError> {
+        loop {
+            let id = self.send(transfer)?;
+            let message = self.wait_for(id).await;
+            self.endpoint.cancel(id);
+            let message = message?;
+            let progress = transfer.on_response(&parsed(&message)?, &mut buffer)?;
+            if let Progress::Complete { length, .. } = progress {
+                return Ok(reply(message, buffer, length));
+            }
+        }
+    }
+
+    fn transfer<'r>(&mut self, request: &OutMessage<'r>) -> Result<Transfer<'r>, CoapsError> {
+        let room = self.session.max_data().min(MAX_MESSAGE);
+        let szx = Block::szx_for(room.saturating_sub(OVERHEAD));
+        // RFC 9175, 3.5.1: no two bodies of a session under one tag.
+        let tag = self.next_tag.to_be_bytes();
+        self.next_tag = self.next_tag.wrapping_add(1);
+        let transfer = Transfer::new(request, szx)?.with_request_tag(&tag)?;
+        Ok(match szx {
+            6 => transfer,
+            _ => transfer.with_response_blocks(szx),
+        })
+    }
+
+    fn send(&mut self, transfer: &Transfer<'_>) -> Result<RequestId, CoapsError> {
+        let message = transfer.next_message()?;
+        let now = self.clock.now();
+        let reliability = Reliability::Confirmable;
+        let id = self
+            .endpoint
+            .request(now, (), reliability, &message, &mut randomness())?;
+        Ok(id)
+    }
+
+    async fn wait_for(&mut self, id: RequestId) -> Result<Vec<u8>, CoapsError> {
         let mut buffer = vec![0; udp::MAX_DATAGRAM];
         let mut reply = None;
         loop {
@@ -143,10 +286,17 @@ impl CoapsClient {
                     let (datagram, _) = received?;
                     let now = self.clock.now();
                     for data in self.session.handle(datagram).data {
-                        if let Incoming::Response { request, .. } = self.endpoint.handle(now, (), data)
-                            && request == id
-                        {
-                            reply = Some(Reply(data.to_vec()));
+                        match self.endpoint.handle(now, (), data) {
+                            Incoming::Response { request, .. } if request == id && reply.is_none() => {
+                                reply = Some(data.to_vec());
+                            }
+                            Incoming::Response { request, .. } => {
+                                if self.notifications.len() >= QUEUE {
+                                    self.notifications.pop_front();
+                                }
+                                self.notifications.push_back((request, data.to_vec()));
+                            }
+                            _ => {}
                         }
                     }
                 }
@@ -233,6 +383,16 @@ async fn shake_hands(
             () = udp::sleep_until(clock, timeout) => connection.handle_timeout(dtls(clock.now())),
         }
     }
+}
+
+/// What the endpoint has parsed before.
+fn parsed(message: &[u8]) -> Result<Message<'_>, CoapsError> {
+    Message::parse(message).map_err(|_| CoapsError::Blocks(BlockError::Unexpected))
+}
+
+fn reply(last: Vec<u8>, mut body: Vec<u8>, length: usize) -> Reply {
+    body.truncate(length);
+    Reply { last, body }
 }
 
 async fn transmit_to(socket: &UdpSocket, out: &[u8], length: usize) {

@@ -43,6 +43,9 @@ pub(super) enum Link {
         age: u64,
         expires: Instant,
         due: Instant,
+        /// What came while the application had not decided, to be taken then: the rest of the client's flight, which
+        /// it would otherwise repeat only after a second.
+        held: Vec<Vec<u8>>,
     },
     Open {
         session: Box<Session>,
@@ -60,6 +63,9 @@ impl Entry {
         }
     }
 }
+
+/// Datagrams that are held back for one handshake.
+pub(super) const HELD: usize = 4;
 
 /// What a call to [`Sessions::handle`] brings along.
 pub(super) struct Call<'c> {

@@ -54,6 +54,7 @@ impl Sessions {
                 age,
                 expires,
                 due: expires,
+                held: Vec::new(),
             },
         };
         self.half_open.insert(index, age, source, expires);

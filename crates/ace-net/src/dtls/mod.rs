@@ -1,6 +1,7 @@
 //! DTLS on a host: one UDP socket, many sessions, and CoAP inside of them (`coaps`, RFC 7252, 9.1; RFC 9202).
 
 mod client;
+mod control;
 mod entry;
 mod event;
 mod lifecycle;
@@ -10,7 +11,8 @@ mod server;
 mod sessions;
 mod tables;
 
-pub use client::{CoapsClient, CoapsError, Reply};
+pub use client::{CoapsClient, CoapsError, Observation, Reply};
+pub use control::SessionControl;
 pub use event::{Ended, SessionEvent};
 pub use limits::SessionLimits;
 pub use peer::{Credential, DtlsPeer, SessionId};

@@ -1,6 +1,11 @@
 //! A CoAP server inside of DTLS sessions.
 
-use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
 
 use ace_as::Answer;
 use ace_coap::{Endpoint, Exchange, Incoming, OutMessage, Slot, Transmission};
@@ -9,15 +14,23 @@ use ace_wire::coap::Code;
 use tokio::{net::UdpSocket, sync::mpsc};
 use tracing::{debug, info, warn};
 
-use super::{DtlsPeer, Ended, SessionEvent, SessionId, SessionLimits, Sessions};
+use super::{
+    DtlsPeer, Ended, SessionControl, SessionEvent, SessionId, SessionLimits, Sessions, control::End,
+};
 use crate::{
     Limits, Request, Service,
     host::{Clock, randomness},
     udp,
 };
 
-/// How often credentials that answer [`Pending`](ace_dtls::Decision::Pending) are asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// An answer on its way to its exchange.
+struct Answered {
+    session: SessionId,
+    exchange: Exchange,
+    answer: Option<Answer>,
+    /// Whether the session ends with it.
+    last: bool,
+}
 
 /// Settings of [`serve_coaps`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +60,8 @@ impl Default for CoapsConfig {
 /// Serves CoAP in DTLS until `shutdown` is ready; sessions are closed then. The service finds the authenticated peer in
 /// [`Request::session`], and its answers leave within the same session.
 ///
-/// Credentials that answer [`Pending`](ace_dtls::Decision::Pending) are asked again every 50 ms.
+/// Credentials that answer [`Pending`](ace_dtls::Decision::Pending) are asked again when `control` is woken; it also ends
+/// sessions that the service no longer wants.
 ///
 /// # Errors
 /// Those of the socket that do not concern a single peer.
@@ -56,6 +70,7 @@ pub async fn serve_coaps<S: Service, C: Credentials + Send>(
     service: Arc<S>,
     mut credentials: C,
     config: CoapsConfig,
+    control: SessionControl,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let clock = Clock::start();
@@ -64,21 +79,13 @@ pub async fn serve_coaps<S: Service, C: Credentials + Send>(
     let slots = config.exchanges.slots;
     let slots: Vec<Slot<SessionId>> = std::iter::repeat_with(Slot::new).take(slots).collect();
     // Bounded by the slots: each waiting exchange sends one answer.
-    let (answers, mut answered) = mpsc::channel::<(Exchange, Option<Answer>)>(slots.len().max(1));
+    let (answers, mut answered) = mpsc::channel::<Answered>(slots.len().max(1));
     let mut endpoint = Endpoint::new(slots, Transmission::default(), &mut rng);
     let mut buffer = vec![0; udp::MAX_DATAGRAM];
-    let mut ask_at = None;
     tokio::pin!(shutdown);
     loop {
-        if ask_at.is_some_and(|at| at <= clock.now()) {
-            sessions.resume(clock.now(), &mut credentials, &mut rng);
-            ask_at = None;
-        }
-        if sessions.is_waiting() {
-            ask_at = ask_at.or(Some(clock.now() + ASK_AGAIN));
-        }
         flush(&socket, &clock, &mut sessions, &mut endpoint).await;
-        let timeout = [sessions.poll_timeout(), endpoint.poll_timeout(), ask_at];
+        let timeout = [sessions.poll_timeout(), endpoint.poll_timeout()];
         let timeout = timeout.into_iter().flatten().min();
         tokio::select! {
             () = &mut shutdown => {
@@ -92,12 +99,15 @@ pub async fn serve_coaps<S: Service, C: Credentials + Send>(
                 let mut deliver = |peer: &DtlsPeer, data: &[u8]| {
                     match endpoint.handle(now, peer.session, data) {
                         Incoming::Request { exchange, .. } => {
+                            let session = peer.session;
                             let request = Request::in_session(from, now, peer.clone(), data);
+                            let hung_up = request.hung_up();
                             let (service, answers) = (Arc::clone(&service), answers.clone());
                             tokio::spawn(async move {
                                 let answer = service.call(request).await;
+                                let last = hung_up.load(Ordering::Relaxed);
                                 // The server has stopped if nobody receives.
-                                let _ = answers.send((exchange, answer)).await;
+                                let _ = answers.send(Answered { session, exchange, answer, last }).await;
                             });
                         }
                         Incoming::Response { .. } => {}
@@ -106,7 +116,16 @@ pub async fn serve_coaps<S: Service, C: Credentials + Send>(
                 };
                 sessions.handle(now, from, datagram, &mut credentials, &mut rng, &mut deliver);
             }
-            Some((exchange, answer)) = answered.recv() => {
+            () = control.woken() => {
+                sessions.resume(clock.now(), &mut credentials, &mut rng);
+                for end in control.take_ends() {
+                    match end {
+                        End::Session(session) => sessions.close(clock.now(), session),
+                        End::Peer(number) => sessions.close_peer(clock.now(), number),
+                    }
+                }
+            }
+            Some(Answered { session, exchange, answer, last }) = answered.recv() => {
                 let result = match answer.as_ref().map(Answer::as_message) {
                     None => endpoint.ignore(exchange),
                     Some(Ok(message)) => endpoint.respond(clock.now(), exchange, &message),
@@ -117,6 +136,10 @@ pub async fn serve_coaps<S: Service, C: Credentials + Send>(
                 };
                 if let Err(error) = result {
                     debug!(?error, "answer not sent");
+                }
+                if last {
+                    flush(&socket, &clock, &mut sessions, &mut endpoint).await;
+                    sessions.close(clock.now(), session);
                 }
             }
             () = udp::sleep_until(&clock, timeout) => {

@@ -10,7 +10,7 @@ use ace_crypto::CryptoRng;
 use ace_dtls::{Config, Credentials, Error, Incoming, Listener, is_client_hello};
 
 use super::{
-    entry::{Call, Entry, Link, Place, Slot},
+    entry::{Call, Entry, HELD, Link, Place, Slot},
     event::{Ended, SessionEvent},
     limits::SessionLimits,
     peer::{CID_LEN, DtlsPeer, Recorder, SessionId},
@@ -160,12 +160,19 @@ impl Sessions {
         };
         let before = entry.session().dropped();
         let received = match &mut entry.link {
-            Link::HalfOpen { connection, .. } => {
+            Link::HalfOpen {
+                connection, held, ..
+            } => {
                 let mut recorder = Recorder {
                     inner: &mut *call.credentials,
                     claimed: &mut entry.claimed,
                 };
-                connection.handle(dtls(now), datagram, &mut recorder, call.rng)
+                let copy = datagram.to_vec();
+                let received = connection.handle(dtls(now), datagram, &mut recorder, call.rng);
+                if connection.is_waiting() && held.len() < HELD {
+                    held.push(copy);
+                }
+                received
             }
             Link::Open { session, .. } => session.handle(datagram),
         };
@@ -194,18 +201,37 @@ impl Sessions {
         rng: &mut dyn CryptoRng,
     ) {
         for index in self.waiting.clone() {
-            if let Some(Entry {
+            let Some(Entry {
                 claimed,
-                link: Link::HalfOpen { connection, .. },
+                address,
+                link: Link::HalfOpen {
+                    connection, held, ..
+                },
                 ..
             }) = self.at_mut(index)
-            {
-                let mut recorder = Recorder {
-                    inner: &mut *credentials,
-                    claimed,
-                };
-                connection.resume(dtls(now), &mut recorder, rng);
-                self.settle(now, index);
+            else {
+                continue;
+            };
+            let mut recorder = Recorder {
+                inner: &mut *credentials,
+                claimed,
+            };
+            connection.resume(dtls(now), &mut recorder, rng);
+            if connection.is_waiting() {
+                continue;
+            }
+            let (from, held) = (*address, std::mem::take(held));
+            self.settle(now, index);
+            let mut call = Call {
+                now,
+                from,
+                credentials: &mut *credentials,
+                rng: &mut *rng,
+                // A client sends no data before it has heard that the handshake is done.
+                deliver: &mut |_, _| {},
+            };
+            for mut datagram in held {
+                self.give(index, false, &mut datagram, &mut call);
             }
         }
     }
@@ -245,6 +271,16 @@ impl Sessions {
         {
             session.close();
             self.settle(now, id.index);
+        }
+    }
+
+    /// Ends the sessions of the peer with this number.
+    pub fn close_peer(&mut self, now: Instant, number: u64) {
+        for index in 0..self.slots.len() as u32 {
+            let id = self.id(index);
+            if self.peer(id).is_some_and(|peer| peer.number == number) {
+                self.close(now, id);
+            }
         }
     }
 
