@@ -1,0 +1,61 @@
+"""Builds the images, and reads from their ELF files what they take."""
+
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+
+HERE = pathlib.Path(__file__).resolve().parent
+TARGET = "thumbv7m-none-eabi"
+
+# Name: the program of the crate `images`, its features, and what the configuration is.
+CONFIGURATIONS = {
+    "empty": ("empty", [], "board, network stack and nothing else"),
+    "client-oscore": ("client", ["client"], "client, coap_oscore"),
+    "rs-oscore": ("resource-server", ["server"], "resource server, coap_oscore, 4 tokens"),
+}
+
+
+def output() -> pathlib.Path:
+    """Where cargo builds."""
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target"))
+
+
+def image(name: str, words: bool = False) -> pathlib.Path:
+    """Builds a configuration; answers where its ELF file is."""
+    program, features, _ = CONFIGURATIONS[name]
+    features = features + ["words"] * words
+    subprocess.run([
+        "cargo", "build", "--quiet", "--locked", "--release", "--target", TARGET, "-p", "images", "--bin", program,
+        "--features", ",".join(features),
+    ], check=True, cwd=HERE)
+    built = output() / TARGET / "images" / (name + "-words" * words)
+    built.parent.mkdir(exist_ok=True)
+    shutil.copy2(output() / TARGET / "release" / program, built)
+    return built
+
+
+def sections(elf: pathlib.Path) -> dict[str, int]:
+    """Sizes of the sections by name."""
+    data = elf.read_bytes()
+    assert data[:6] == b"\x7fELF\x01\x01", f"{elf} is not a 32-bit little-endian ELF file"
+    start, = struct.unpack_from("<I", data, 32)
+    size, count, names = struct.unpack_from("<HHH", data, 46)
+    headers = [struct.unpack_from("<10I", data, start + size * number) for number in range(count)]
+    text = headers[names][4]
+
+    def name(at: int) -> str:
+        return data[text + at:data.index(b"\0", text + at)].decode()
+
+    return {name(header[0]): header[5] for header in headers}
+
+
+def footprint(elf: pathlib.Path) -> dict[str, int]:
+    """Bytes of flash and of static RAM, the stack not among it."""
+    found = sections(elf)
+    assert not set(found) & {".ARM.exidx", ".got"}, f"{elf}: sections that nobody counts"
+    return {
+        "flash": sum(found[name] for name in (".vectors", ".text", ".rodata", ".data")),
+        "ram": found[".data"] + found[".bss"],
+    }
