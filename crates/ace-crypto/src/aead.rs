@@ -1,14 +1,8 @@
 //! Authenticated encryption by COSE number, in place (RFC 9053, section 4).
 
-use aes::{Aes128, Aes256};
-use ccm::{
-    Ccm,
-    aead::{AeadCore, AeadInOut, Key, KeyInit, Nonce, Tag, array::typenum::Unsigned},
-    consts::{U7, U8, U13, U16},
-};
 use zeroize::Zeroize;
 
-use crate::CryptoError;
+use crate::{CryptoError, ccm::Ccm};
 
 /// An AEAD of the COSE algorithm registry.
 ///
@@ -30,10 +24,12 @@ pub enum Aead {
     /// AES-CCM with a 128-bit key; nonce 13 bytes, tag 8. The default of OSCORE.
     AesCcm16_64_128 = 10,
     /// AES-CCM with a 256-bit key; nonce 13 bytes, tag 8.
+    #[cfg(feature = "aes256")]
     AesCcm16_64_256 = 11,
     /// AES-CCM with a 128-bit key; nonce 7 bytes, tag 8.
     AesCcm64_64_128 = 12,
     /// AES-CCM with a 256-bit key; nonce 7 bytes, tag 8.
+    #[cfg(feature = "aes256")]
     AesCcm64_64_256 = 13,
     /// ChaCha20/Poly1305; key 32 bytes, nonce 12, tag 16.
     #[cfg(feature = "chacha20poly1305")]
@@ -41,10 +37,12 @@ pub enum Aead {
     /// AES-CCM with a 128-bit key; nonce 13 bytes, tag 16.
     AesCcm16_128_128 = 30,
     /// AES-CCM with a 256-bit key; nonce 13 bytes, tag 16.
+    #[cfg(feature = "aes256")]
     AesCcm16_128_256 = 31,
     /// AES-CCM with a 128-bit key; nonce 7 bytes, tag 16.
     AesCcm64_128_128 = 32,
     /// AES-CCM with a 256-bit key; nonce 7 bytes, tag 16.
+    #[cfg(feature = "aes256")]
     AesCcm64_128_256 = 33,
 }
 
@@ -67,14 +65,18 @@ impl Aead {
             #[cfg(feature = "gcm")]
             3 => Self::A256Gcm,
             10 => Self::AesCcm16_64_128,
+            #[cfg(feature = "aes256")]
             11 => Self::AesCcm16_64_256,
             12 => Self::AesCcm64_64_128,
+            #[cfg(feature = "aes256")]
             13 => Self::AesCcm64_64_256,
             #[cfg(feature = "chacha20poly1305")]
             24 => Self::ChaCha20Poly1305,
             30 => Self::AesCcm16_128_128,
+            #[cfg(feature = "aes256")]
             31 => Self::AesCcm16_128_256,
             32 => Self::AesCcm64_128_128,
+            #[cfg(feature = "aes256")]
             33 => Self::AesCcm64_128_256,
             _ => return None,
         })
@@ -102,6 +104,7 @@ impl Aead {
             | Self::AesCcm64_64_128
             | Self::AesCcm16_128_128
             | Self::AesCcm64_128_128 => 16,
+            #[cfg(feature = "aes256")]
             Self::AesCcm16_64_256
             | Self::AesCcm64_64_256
             | Self::AesCcm16_128_256
@@ -117,14 +120,12 @@ impl Aead {
             Self::A128Gcm | Self::A192Gcm | Self::A256Gcm => 12,
             #[cfg(feature = "chacha20poly1305")]
             Self::ChaCha20Poly1305 => 12,
-            Self::AesCcm16_64_128
-            | Self::AesCcm16_64_256
-            | Self::AesCcm16_128_128
-            | Self::AesCcm16_128_256 => 13,
-            Self::AesCcm64_64_128
-            | Self::AesCcm64_64_256
-            | Self::AesCcm64_128_128
-            | Self::AesCcm64_128_256 => 7,
+            Self::AesCcm16_64_128 | Self::AesCcm16_128_128 => 13,
+            Self::AesCcm64_64_128 | Self::AesCcm64_128_128 => 7,
+            #[cfg(feature = "aes256")]
+            Self::AesCcm16_64_256 | Self::AesCcm16_128_256 => 13,
+            #[cfg(feature = "aes256")]
+            Self::AesCcm64_64_256 | Self::AesCcm64_128_256 => 7,
         }
     }
 
@@ -132,10 +133,9 @@ impl Aead {
     #[must_use]
     pub const fn tag_len(self) -> usize {
         match self {
-            Self::AesCcm16_64_128
-            | Self::AesCcm16_64_256
-            | Self::AesCcm64_64_128
-            | Self::AesCcm64_64_256 => 8,
+            Self::AesCcm16_64_128 | Self::AesCcm64_64_128 => 8,
+            #[cfg(feature = "aes256")]
+            Self::AesCcm16_64_256 | Self::AesCcm64_64_256 => 8,
             _ => 16,
         }
     }
@@ -151,14 +151,18 @@ impl Aead {
             #[cfg(feature = "gcm")]
             Self::A256Gcm => "A256GCM",
             Self::AesCcm16_64_128 => "AES-CCM-16-64-128",
+            #[cfg(feature = "aes256")]
             Self::AesCcm16_64_256 => "AES-CCM-16-64-256",
             Self::AesCcm64_64_128 => "AES-CCM-64-64-128",
+            #[cfg(feature = "aes256")]
             Self::AesCcm64_64_256 => "AES-CCM-64-64-256",
             #[cfg(feature = "chacha20poly1305")]
             Self::ChaCha20Poly1305 => "ChaCha20/Poly1305",
             Self::AesCcm16_128_128 => "AES-CCM-16-128-128",
+            #[cfg(feature = "aes256")]
             Self::AesCcm16_128_256 => "AES-CCM-16-128-256",
             Self::AesCcm64_128_128 => "AES-CCM-64-128-128",
+            #[cfg(feature = "aes256")]
             Self::AesCcm64_128_256 => "AES-CCM-64-128-256",
         }
     }
@@ -180,7 +184,11 @@ impl Aead {
         buffer: &mut [u8],
         plaintext_len: usize,
     ) -> Result<usize, CryptoError> {
-        self.run(Seal(plaintext_len), key, nonce, aad, buffer)
+        #[cfg(any(feature = "gcm", feature = "chacha20poly1305"))]
+        if let Some(result) = self.other(generic::Seal(plaintext_len), key, nonce, aad, buffer) {
+            return result;
+        }
+        self.ccm().seal(key, nonce, aad, buffer, plaintext_len)
     }
 
     /// Decrypts `buffer` (ciphertext, then tag) in place and returns the length of the plaintext at its start.
@@ -199,111 +207,140 @@ impl Aead {
         aad: &[u8],
         buffer: &mut [u8],
     ) -> Result<usize, CryptoError> {
-        let result = self.run(Open, key, nonce, aad, buffer);
+        let result = self.open_or_leave(key, nonce, aad, buffer);
         if result.is_err() {
             buffer.zeroize();
         }
         result
     }
 
-    fn run(
+    fn open_or_leave(
         self,
-        job: impl Job,
         key: &[u8],
         nonce: &[u8],
         aad: &[u8],
         buffer: &mut [u8],
     ) -> Result<usize, CryptoError> {
-        match self {
+        #[cfg(any(feature = "gcm", feature = "chacha20poly1305"))]
+        if let Some(result) = self.other(generic::Open, key, nonce, aad, buffer) {
+            return result;
+        }
+        self.ccm().open(key, nonce, aad, buffer)
+    }
+
+    const fn ccm(self) -> Ccm {
+        Ccm {
+            key_len: self.key_len(),
+            nonce_len: self.nonce_len(),
+            tag_len: self.tag_len(),
+        }
+    }
+
+    /// The AEADs that are not AES-CCM.
+    #[cfg(any(feature = "gcm", feature = "chacha20poly1305"))]
+    fn other(
+        self,
+        job: impl generic::Job,
+        key: &[u8],
+        nonce: &[u8],
+        aad: &[u8],
+        buffer: &mut [u8],
+    ) -> Option<Result<usize, CryptoError>> {
+        Some(match self {
             #[cfg(feature = "gcm")]
             Self::A128Gcm => job.run::<aes_gcm::Aes128Gcm>(key, nonce, aad, buffer),
             #[cfg(feature = "gcm")]
-            Self::A192Gcm => job.run::<Aes192Gcm>(key, nonce, aad, buffer),
+            Self::A192Gcm => job.run::<aes_gcm::AesGcm<aes::Aes192, aes_gcm::aead::consts::U12>>(
+                key, nonce, aad, buffer,
+            ),
             #[cfg(feature = "gcm")]
             Self::A256Gcm => job.run::<aes_gcm::Aes256Gcm>(key, nonce, aad, buffer),
-            Self::AesCcm16_64_128 => job.run::<Ccm<Aes128, U8, U13>>(key, nonce, aad, buffer),
-            Self::AesCcm16_64_256 => job.run::<Ccm<Aes256, U8, U13>>(key, nonce, aad, buffer),
-            Self::AesCcm64_64_128 => job.run::<Ccm<Aes128, U8, U7>>(key, nonce, aad, buffer),
-            Self::AesCcm64_64_256 => job.run::<Ccm<Aes256, U8, U7>>(key, nonce, aad, buffer),
             #[cfg(feature = "chacha20poly1305")]
             Self::ChaCha20Poly1305 => {
                 job.run::<chacha20poly1305::ChaCha20Poly1305>(key, nonce, aad, buffer)
             }
-            Self::AesCcm16_128_128 => job.run::<Ccm<Aes128, U16, U13>>(key, nonce, aad, buffer),
-            Self::AesCcm16_128_256 => job.run::<Ccm<Aes256, U16, U13>>(key, nonce, aad, buffer),
-            Self::AesCcm64_128_128 => job.run::<Ccm<Aes128, U16, U7>>(key, nonce, aad, buffer),
-            Self::AesCcm64_128_256 => job.run::<Ccm<Aes256, U16, U7>>(key, nonce, aad, buffer),
+            _ => return None,
+        })
+    }
+}
+
+/// Sealing and opening through the trait that the AEAD crates share.
+#[cfg(any(feature = "gcm", feature = "chacha20poly1305"))]
+mod generic {
+    #[cfg(feature = "gcm")]
+    use aes_gcm::aead;
+    #[cfg(not(feature = "gcm"))]
+    use chacha20poly1305::aead;
+
+    use aead::{AeadCore, AeadInOut, Key, KeyInit, Nonce, Tag, array::typenum::Unsigned};
+
+    use crate::CryptoError;
+
+    /// Sealing or opening, for whichever cipher the number stands for.
+    pub(super) trait Job {
+        fn run<C: KeyInit + AeadInOut>(
+            self,
+            key: &[u8],
+            nonce: &[u8],
+            aad: &[u8],
+            buffer: &mut [u8],
+        ) -> Result<usize, CryptoError>;
+    }
+
+    pub(super) struct Seal(pub(super) usize);
+
+    impl Job for Seal {
+        fn run<C: KeyInit + AeadInOut>(
+            self,
+            key: &[u8],
+            nonce: &[u8],
+            aad: &[u8],
+            buffer: &mut [u8],
+        ) -> Result<usize, CryptoError> {
+            let Self(len) = self;
+            let nonce = <&Nonce<C>>::try_from(nonce).map_err(|_| CryptoError::NonceLength)?;
+            let total = len
+                .checked_add(<C as AeadCore>::TagSize::USIZE)
+                .ok_or(CryptoError::BufferTooSmall)?;
+            let (text, place) = buffer
+                .get_mut(..total)
+                .and_then(|room| room.split_at_mut_checked(len))
+                .ok_or(CryptoError::BufferTooSmall)?;
+            let tag = cipher::<C>(key)?
+                .encrypt_inout_detached(nonce, aad, text.into())
+                .map_err(|_| CryptoError::TooLong)?;
+            place.copy_from_slice(&tag);
+            Ok(total)
         }
     }
-}
 
-#[cfg(feature = "gcm")]
-type Aes192Gcm = aes_gcm::AesGcm<aes::Aes192, ccm::consts::U12>;
+    pub(super) struct Open;
 
-/// Sealing or opening, for whichever cipher the number stands for.
-pub(crate) trait Job {
-    fn run<C: KeyInit + AeadInOut>(
-        self,
-        key: &[u8],
-        nonce: &[u8],
-        aad: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<usize, CryptoError>;
-}
-
-pub(crate) struct Seal(pub(crate) usize);
-
-impl Job for Seal {
-    fn run<C: KeyInit + AeadInOut>(
-        self,
-        key: &[u8],
-        nonce: &[u8],
-        aad: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<usize, CryptoError> {
-        let Self(len) = self;
-        let nonce = <&Nonce<C>>::try_from(nonce).map_err(|_| CryptoError::NonceLength)?;
-        let total = len
-            .checked_add(<C as AeadCore>::TagSize::USIZE)
-            .ok_or(CryptoError::BufferTooSmall)?;
-        let (text, place) = buffer
-            .get_mut(..total)
-            .and_then(|room| room.split_at_mut_checked(len))
-            .ok_or(CryptoError::BufferTooSmall)?;
-        let tag = cipher::<C>(key)?
-            .encrypt_inout_detached(nonce, aad, text.into())
-            .map_err(|_| CryptoError::TooLong)?;
-        place.copy_from_slice(&tag);
-        Ok(total)
+    impl Job for Open {
+        fn run<C: KeyInit + AeadInOut>(
+            self,
+            key: &[u8],
+            nonce: &[u8],
+            aad: &[u8],
+            buffer: &mut [u8],
+        ) -> Result<usize, CryptoError> {
+            let nonce = <&Nonce<C>>::try_from(nonce).map_err(|_| CryptoError::NonceLength)?;
+            let (text, tag) = buffer
+                .len()
+                .checked_sub(<C as AeadCore>::TagSize::USIZE)
+                .and_then(|len| buffer.split_at_mut_checked(len))
+                .ok_or(CryptoError::Verification)?;
+            let tag = <&Tag<C>>::try_from(&*tag).map_err(|_| CryptoError::Verification)?;
+            let len = text.len();
+            cipher::<C>(key)?
+                .decrypt_inout_detached(nonce, aad, text.into(), tag)
+                .map_err(|_| CryptoError::Verification)?;
+            Ok(len)
+        }
     }
-}
 
-pub(crate) struct Open;
-
-impl Job for Open {
-    fn run<C: KeyInit + AeadInOut>(
-        self,
-        key: &[u8],
-        nonce: &[u8],
-        aad: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<usize, CryptoError> {
-        let nonce = <&Nonce<C>>::try_from(nonce).map_err(|_| CryptoError::NonceLength)?;
-        let (text, tag) = buffer
-            .len()
-            .checked_sub(<C as AeadCore>::TagSize::USIZE)
-            .and_then(|len| buffer.split_at_mut_checked(len))
-            .ok_or(CryptoError::Verification)?;
-        let tag = <&Tag<C>>::try_from(&*tag).map_err(|_| CryptoError::Verification)?;
-        let len = text.len();
-        cipher::<C>(key)?
-            .decrypt_inout_detached(nonce, aad, text.into(), tag)
-            .map_err(|_| CryptoError::Verification)?;
-        Ok(len)
+    fn cipher<C: KeyInit>(key: &[u8]) -> Result<C, CryptoError> {
+        let key = <&Key<C>>::try_from(key).map_err(|_| CryptoError::KeyLength)?;
+        Ok(C::new(key))
     }
-}
-
-fn cipher<C: KeyInit>(key: &[u8]) -> Result<C, CryptoError> {
-    let key = <&Key<C>>::try_from(key).map_err(|_| CryptoError::KeyLength)?;
-    Ok(C::new(key))
 }

@@ -34,8 +34,8 @@
 //!
 //! **Features** (all on by default; one that is off takes its variants away and `from_cose` answers `None`):
 //! `es256` (and secp256r1), `eddsa` (and X25519; without either there is no [`Signature`] and no [`KeyAgreement`]), `gcm`,
-//! `chacha20poly1305`, `sha512` (HKDF and HMAC with SHA-384 and SHA-512). AES-CCM, HMAC, HKDF and the PRF with SHA-256 are always
-//! there. The small table-free AES is chosen at the final link:
+//! `chacha20poly1305`, `sha512` (HKDF and HMAC with SHA-384 and SHA-512), `aes256` (AES-CCM with a 256-bit key). AES-CCM with a
+//! 128-bit key, HMAC, HKDF and the PRF with SHA-256 are always there. The small table-free AES is chosen at the final link:
 //! `--cfg aes_backend="soft" --cfg aes_backend_soft="compact"`.
 //!
 //! **Memory.** `no_std`, no heap. Key schedules live on the stack for one call (up to 1 KiB with the bit-sliced software AES).
@@ -60,11 +60,13 @@
 )]
 
 // Named for its feature alone: see Cargo.toml.
+#[cfg(feature = "gcm")]
 use ctr as _;
 
 mod aead;
 #[cfg(any(feature = "es256", feature = "eddsa"))]
 mod agreement;
+mod ccm;
 #[cfg(any(feature = "es256", feature = "eddsa"))]
 mod der;
 mod hash;

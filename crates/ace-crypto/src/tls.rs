@@ -1,11 +1,6 @@
 //! What the cipher suites of DTLS 1.2 need beside COSE: AES-CCM with a 12-byte nonce (RFC 6655, section 3) and the PRF
 //! (RFC 5246, section 5).
 
-use aes::Aes128;
-use ccm::{
-    Ccm,
-    consts::{U8, U12, U16},
-};
 use hmac::{
     Hmac, Mac as _,
     digest::{FixedOutput, Output},
@@ -14,7 +9,7 @@ use zeroize::Zeroize;
 
 use crate::{
     CryptoError,
-    aead::{Job, Open, Seal},
+    ccm::Ccm,
     hash::{copy, keyed},
 };
 
@@ -62,7 +57,7 @@ impl TlsAead {
         buffer: &mut [u8],
         plaintext_len: usize,
     ) -> Result<usize, CryptoError> {
-        self.run(Seal(plaintext_len), key, nonce, aad, buffer)
+        self.ccm().seal(key, nonce, aad, buffer, plaintext_len)
     }
 
     /// Decrypts `buffer` (ciphertext, then tag) in place and returns the length of the plaintext at its start.
@@ -81,24 +76,18 @@ impl TlsAead {
         aad: &[u8],
         buffer: &mut [u8],
     ) -> Result<usize, CryptoError> {
-        let result = self.run(Open, key, nonce, aad, buffer);
+        let result = self.ccm().open(key, nonce, aad, buffer);
         if result.is_err() {
             buffer.zeroize();
         }
         result
     }
 
-    fn run(
-        self,
-        job: impl Job,
-        key: &[u8],
-        nonce: &[u8],
-        aad: &[u8],
-        buffer: &mut [u8],
-    ) -> Result<usize, CryptoError> {
-        match self {
-            Self::Aes128Ccm8 => job.run::<Ccm<Aes128, U8, U12>>(key, nonce, aad, buffer),
-            Self::Aes128Ccm => job.run::<Ccm<Aes128, U16, U12>>(key, nonce, aad, buffer),
+    const fn ccm(self) -> Ccm {
+        Ccm {
+            key_len: Self::KEY_LEN,
+            nonce_len: Self::NONCE_LEN,
+            tag_len: self.tag_len(),
         }
     }
 }
