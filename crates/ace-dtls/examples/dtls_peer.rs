@@ -144,7 +144,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     } else {
         (
-            Connection::client(&config, now(), &mut rng)?,
+            Connection::client(&config, now(), &keys, &mut rng)?,
             address.parse()?,
         )
     };

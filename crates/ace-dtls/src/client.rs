@@ -5,7 +5,7 @@ use ace_crypto::EphemeralKey;
 
 use crate::{
     CipherSuite, Error, Instant, Peer, Role, Session,
-    bytes::Reader,
+    bytes::{Reader, numbers},
     config::ConnectionId,
     connection::{Context, Handshake, Progress, Step},
     credentials::{MAX_IDENTITY, OwnPsk},
@@ -27,7 +27,7 @@ use crate::{
 /// How often a server may ask for a cookie before it is not believed any more.
 const MAX_HELLO_VERIFIES: u8 = 3;
 
-impl<const N: usize> Handshake<N> {
+impl Handshake {
     /// The ClientHello is the only message in the buffer and the whole flight.
     pub(crate) fn write_client_hello(&mut self, cookie: &[u8], now: Instant) -> Result<(), Error> {
         self.messages.clear();
@@ -36,6 +36,7 @@ impl<const N: usize> Handshake<N> {
             config: &config,
             random: &random,
             cookie,
+            offers: self.offers,
         };
         self.write(messages::CLIENT_HELLO, |w| offer.write(w))?;
         self.start_flight(0, now);
@@ -108,12 +109,13 @@ impl<const N: usize> Handshake<N> {
         let (_, body) = self.messages.incoming().ok_or(Error::Decode)?;
         let hello = ServerHello::parse(body)?;
         let (_, _, own) = self.messages.message_at(0).ok_or(Error::Decode)?;
-        let offered = ClientHello::parse(own)?.extensions;
+        let offer = ClientHello::parse(own)?;
+        let offered = offer.extensions;
         if hello.version != DTLS_1_2 {
             return Err(Error::ProtocolVersion);
         }
         let suite = CipherSuite::from_number(hello.suite)
-            .filter(|suite| self.config.suites.contains(suite))
+            .filter(|_| numbers(offer.suites).any(|number| number == hello.suite))
             .ok_or(Error::SuiteNotOffered)?;
         let answer = hello.extensions;
         offered.check_answer(&answer)?;
@@ -177,6 +179,7 @@ impl<const N: usize> Handshake<N> {
         match context.credentials.accept_key(&key) {
             Decision::Accept(peer) => self.peer = Peer::Key(peer),
             Decision::Refuse => return Err(Error::PeerKeyRefused),
+            Decision::RefuseWith(alert) => return Err(Error::Refused(alert)),
             Decision::Pending => return Ok(Progress::Waiting),
         }
         let body = self.take();

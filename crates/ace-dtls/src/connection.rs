@@ -11,7 +11,7 @@ use crate::{
     Role, Session,
     bytes::Reader,
     flight::{Flight, Timer},
-    hello::RANDOM_LEN,
+    hello::{Offers, RANDOM_LEN},
     keys::{self, MASTER_LEN, Master, Premaster, Randoms},
     messages::{self, Fragment, HEADER_LEN, Messages},
     record::{CHANGE_CIPHER_SPEC, HANDSHAKE},
@@ -26,10 +26,13 @@ pub const DEFAULT_BUFFER: usize = 1536;
 ///
 /// After each call, poll for events and for what is to be transmitted, and ask for
 /// the next timeout.
+///
+/// [`client`](Self::client) and [`server`](Self::server) make one. A device keeps one in place instead, [`unused`](Self::unused) at first, and
+/// begins each connection in it: nothing of that size is moved then.
 #[derive(Debug)]
 pub struct Connection<const N: usize = DEFAULT_BUFFER> {
     session: Session,
-    handshake: Handshake<N>,
+    handshake: Handshake<[u8; N]>,
 }
 
 /// What is due next.
@@ -71,11 +74,15 @@ pub(crate) struct Context<'c> {
     pub(crate) rng: &'c mut dyn CryptoRng,
 }
 
-/// The memory of a handshake.
-pub(crate) struct Handshake<const N: usize> {
+/// Takes the message that is complete: as a client or as a server, so that a program that is one of them has no code of the other.
+pub(crate) type OnMessage =
+    fn(&mut Handshake, &mut Session, &mut Context<'_>) -> Result<Progress, Error>;
+
+/// The memory of a handshake. There is one copy of its code, for a buffer of any size.
+pub(crate) struct Handshake<B: ?Sized = [u8]> {
     pub(crate) config: Config,
     pub(crate) step: Step,
-    pub(crate) messages: Messages<N>,
+    on_message: OnMessage,
     pub(crate) next_receive: u16,
     pub(crate) next_send: u16,
     pub(crate) flight: Flight,
@@ -87,6 +94,8 @@ pub(crate) struct Handshake<const N: usize> {
     /// Client: our random, and how many HelloVerifyRequests there were.
     pub(crate) random: [u8; RANDOM_LEN],
     pub(crate) hello_verifies: u8,
+    /// Client: the exchanges there are credentials for.
+    pub(crate) offers: Offers,
     /// Client: where the server's hint lies in the buffer.
     pub(crate) hint: Range<usize>,
     /// The server's group.
@@ -108,35 +117,80 @@ pub(crate) struct Handshake<const N: usize> {
     pub(crate) raw_client_key: bool,
     /// The application was asked and has not decided.
     waiting: bool,
-    /// Records that should have been the peer's Finished did not verify.
+    /// Records that should have been the peer's Finished did not verify; and the application is to be told.
     doubted: bool,
+    tell_doubt: bool,
+    pub(crate) messages: Messages<B>,
 }
 
 impl<const N: usize> Connection<N> {
+    /// One that is over, to begin others in.
+    #[must_use]
+    pub const fn unused() -> Self {
+        Self {
+            session: Session::over(),
+            handshake: Handshake::new(),
+        }
+    }
+
     /// A client; its ClientHello is there to be transmitted.
     ///
+    /// It offers those of [`Config::suites`] that there are credentials for: with a PSK if [`own_psk`](Credentials::own_psk) gives one for an empty
+    /// hint; with keys if there is a [`signing_key`](Credentials::signing_key), or no PSK.
+    ///
     /// # Errors
-    /// [`Error::BufferTooSmall`] if not even the ClientHello fits `N`; [`Error::NoCommonSuite`] without suites.
-    pub fn client(config: &Config, now: Instant, rng: &mut dyn CryptoRng) -> Result<Self, Error> {
-        if config.suites.is_empty() {
-            return Err(Error::NoCommonSuite);
-        }
-        let mut connection = Self {
-            session: Session::new(Role::Client, 0),
-            handshake: Handshake::new(*config, Step::ServerHello, 0, now),
-        };
-        rng.fill_bytes(&mut connection.handshake.random);
-        connection.handshake.write_client_hello(&[], now)?;
+    /// [`Error::BufferTooSmall`] if not even the ClientHello fits `N`; [`Error::NoCredentials`] if there are none for any of the suites.
+    pub fn client(
+        config: &Config,
+        now: Instant,
+        credentials: &dyn Credentials,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Error> {
+        let mut connection = Self::unused();
+        connection.begin_client(config, now, credentials, rng)?;
         Ok(connection)
+    }
+
+    /// Begins as [`client`](Self::client) in the place of a connection that is over or given up.
+    ///
+    /// # Errors
+    /// As there; the connection is over then.
+    pub fn begin_client(
+        &mut self,
+        config: &Config,
+        now: Instant,
+        credentials: &dyn Credentials,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), Error> {
+        let (session, handshake) = self.parts();
+        handshake.begin_client(session, config, now, credentials, rng)
     }
 
     /// A server for a client whose cookie the [`Listener`](crate::Listener) has accepted. Give it the same datagram next.
     #[must_use]
-    pub const fn server(config: &Config, accept: Accept, now: Instant) -> Self {
-        Self {
-            session: Session::new(Role::Server, accept.sequence),
-            handshake: Handshake::new(*config, Step::ClientHello, accept.message_seq, now),
-        }
+    pub fn server(config: &Config, accept: Accept, now: Instant) -> Self {
+        let mut connection = Self::unused();
+        connection.begin_server(config, accept, now);
+        connection
+    }
+
+    /// Begins as [`server`](Self::server) in the place of a connection that is over or given up.
+    pub fn begin_server(&mut self, config: &Config, accept: Accept, now: Instant) {
+        let (session, handshake) = self.parts();
+        *session = Session::new(Role::Server, accept.sequence);
+        let step = Step::ClientHello;
+        handshake.begin(
+            config,
+            step,
+            Handshake::server_message,
+            accept.message_seq,
+            now,
+        );
+    }
+
+    /// Both parts, the second without the size of its buffer.
+    fn parts(&mut self) -> (&mut Session, &mut Handshake) {
+        (&mut self.session, &mut self.handshake)
     }
 
     /// Takes a datagram from the peer, decrypts it in place and gives out the data in it.
@@ -149,31 +203,13 @@ impl<const N: usize> Connection<N> {
         credentials: &mut dyn Credentials,
         rng: &mut dyn CryptoRng,
     ) -> Received<'d> {
-        let Self { session, handshake } = self;
-        if handshake.step == Step::Over {
-            return session.handle(datagram);
-        }
+        let (session, handshake) = self.parts();
         let mut context = Context {
             now,
             credentials,
             rng,
         };
-        let unverified = session.dropped().unverified;
-        let received = session.receive(datagram, &mut |session, kind, protected, payload| {
-            handshake.handle_record(session, kind, protected, payload, &mut context);
-        });
-        // RFC 4279, 2: decrypt_error for a wrong key; the handshake goes on, since anyone may have sent that record
-        if handshake.step == Step::Finished
-            && session.phase == Phase::Handshake
-            && session.dropped().unverified != unverified
-            && !handshake.doubted
-        {
-            handshake.doubted = true;
-            handshake.timer.hurry();
-            session.complain(Error::WrongKey);
-        }
-        self.tidy();
-        received
+        handshake.handle(session, datagram, &mut context)
     }
 
     /// Asks the application again after [`Decision::Pending`](crate::Decision::Pending).
@@ -188,9 +224,10 @@ impl<const N: usize> Connection<N> {
             credentials,
             rng,
         };
-        if self.handshake.waiting && !self.session.is_closed() {
-            self.handshake.advance(&mut self.session, &mut context);
-            self.tidy();
+        let (session, handshake) = self.parts();
+        if handshake.waiting && !session.is_closed() {
+            handshake.advance(session, &mut context);
+            handshake.tidy(session);
         }
     }
 
@@ -204,17 +241,8 @@ impl<const N: usize> Connection<N> {
     ///
     /// `out` should have room for [`Config::mtu`] bytes; less makes more and smaller datagrams, less than 128 none.
     pub fn poll_transmit(&mut self, out: &mut [u8]) -> Option<usize> {
-        if self.handshake.step != Step::Over {
-            match self.handshake.poll_flight(&mut self.session, out) {
-                Ok(Some(len)) => return Some(len),
-                Ok(None) => {}
-                Err(error) => {
-                    self.session.fail(error);
-                    self.tidy();
-                }
-            }
-        }
-        self.session.poll_transmit(out)
+        let (session, handshake) = self.parts();
+        handshake.poll_transmit(session, out)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called; never once the handshake is over.
@@ -225,27 +253,15 @@ impl<const N: usize> Connection<N> {
 
     /// Repeats the last flight, or gives up (RFC 6347, 4.2.4).
     pub fn handle_timeout(&mut self, now: Instant) {
-        let handshake = &mut self.handshake;
-        if !handshake.timer.is_due(now) {
-            return;
-        }
-        if handshake.timer.back_off(now) {
-            // RFC 6347, 4.1.1.1: perhaps the datagrams are too long for the path
-            if handshake.timer.has_repeated_twice() {
-                let mtu = &mut handshake.config.mtu;
-                *mtu = (*mtu / 2).max(SMALLEST_BACKED_OFF_MTU).min(*mtu);
-            }
-            handshake.flight.rewind();
-        } else if handshake.doubted {
-            self.session.end(CloseReason::Failed(Error::WrongKey));
-        } else {
-            self.session.end(CloseReason::TimedOut);
-        }
-        self.tidy();
+        let (session, handshake) = self.parts();
+        handshake.handle_timeout(session, now);
     }
 
     /// What happened, until `None`.
     pub fn poll_event(&mut self) -> Option<Event> {
+        if core::mem::take(&mut self.handshake.tell_doubt) {
+            return Some(Event::Doubted);
+        }
         self.session.poll_event()
     }
 
@@ -259,14 +275,21 @@ impl<const N: usize> Connection<N> {
 
     /// Ends the connection; an alert is transmitted next.
     pub fn close(&mut self) {
-        self.session.close();
-        self.tidy();
+        let (session, handshake) = self.parts();
+        session.close();
+        handshake.tidy(session);
     }
 
     /// What is known of the connection.
     #[must_use]
     pub const fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// Whom the peer claims to be: what the application said to its identity or key. Nothing is proved before the handshake is done.
+    #[must_use]
+    pub const fn claimed(&self) -> Peer {
+        self.handshake.peer
     }
 
     /// Gives up the memory of the handshake once it is over.
@@ -285,11 +308,11 @@ impl<const N: usize> Connection<N> {
         }
     }
 
-    /// Wipes what belongs to the handshake once there is none.
-    fn tidy(&mut self) {
-        if self.session.is_closed() || self.session.is_established() {
-            self.handshake.finish();
-        }
+    /// The session, if it is established; the connection is over then, and another one may begin in its place.
+    pub fn take_session(&mut self) -> Option<Session> {
+        self.session
+            .is_established()
+            .then(|| core::mem::replace(&mut self.session, Session::over()))
     }
 
     #[cfg(test)]
@@ -298,20 +321,21 @@ impl<const N: usize> Connection<N> {
     }
 
     #[cfg(test)]
-    pub(crate) const fn handshake(&self) -> &Handshake<N> {
+    pub(crate) fn handshake(&mut self) -> &Handshake {
         &self.handshake
     }
 }
 
-impl<const N: usize> Handshake<N> {
-    const fn new(config: Config, step: Step, message_seq: u16, now: Instant) -> Self {
+impl<const N: usize> Handshake<[u8; N]> {
+    /// None under way.
+    const fn new() -> Self {
         Self {
-            timer: Timer::new(config.initial_timeout, config.retransmissions, now),
-            config,
-            step,
-            messages: Messages::new(),
-            next_receive: message_seq,
-            next_send: message_seq,
+            timer: Timer::STOPPED,
+            config: Config::DEFAULT,
+            step: Step::Over,
+            on_message: |_, _, _| Err(Error::UnexpectedMessage),
+            next_receive: 0,
+            next_send: 0,
             flight: Flight::NONE,
             suite: None,
             extended_master_secret: false,
@@ -319,6 +343,7 @@ impl<const N: usize> Handshake<N> {
             peer: Peer::Anonymous,
             random: [0; RANDOM_LEN],
             hello_verifies: 0,
+            offers: Offers::NONE,
             hint: 0..0,
             #[cfg(feature = "_ecc")]
             group: None,
@@ -334,6 +359,129 @@ impl<const N: usize> Handshake<N> {
             raw_client_key: false,
             waiting: false,
             doubted: false,
+            tell_doubt: false,
+            messages: Messages::new(),
+        }
+    }
+}
+
+impl Handshake {
+    fn begin_client(
+        &mut self,
+        session: &mut Session,
+        config: &Config,
+        now: Instant,
+        credentials: &dyn Credentials,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), Error> {
+        *session = Session::new(Role::Client, 0);
+        self.begin(config, Step::ServerHello, Self::client_message, 0, now);
+        self.offers = Offers::of(credentials);
+        rng.fill_bytes(&mut self.random);
+        let written = self.write_client_hello(&[], now);
+        if written.is_err() {
+            *session = Session::over();
+            self.finish();
+        }
+        written
+    }
+
+    /// Begins anew, whatever was before.
+    fn begin(
+        &mut self,
+        config: &Config,
+        step: Step,
+        on_message: OnMessage,
+        message_seq: u16,
+        now: Instant,
+    ) {
+        self.finish();
+        self.config = *config;
+        self.step = step;
+        self.on_message = on_message;
+        self.next_receive = message_seq;
+        self.next_send = message_seq;
+        self.timer = Timer::new(config.initial_timeout, config.retransmissions, now);
+        self.suite = None;
+        self.peer = Peer::Anonymous;
+        self.hello_verifies = 0;
+        self.hint = 0..0;
+        #[cfg(feature = "_ecc")]
+        {
+            self.group = None;
+            self.share = 0..0;
+            self.spki = 0..0;
+            self.request = None;
+            self.raw_client_key = false;
+        }
+        self.doubted = false;
+        self.tell_doubt = false;
+    }
+
+    fn handle<'d>(
+        &mut self,
+        session: &mut Session,
+        datagram: &'d mut [u8],
+        context: &mut Context<'_>,
+    ) -> Received<'d> {
+        if self.step == Step::Over {
+            return session.handle(datagram);
+        }
+        let unverified = session.dropped().unverified;
+        let received = session.receive(datagram, &mut |session, kind, protected, payload| {
+            self.handle_record(session, kind, protected, payload, context);
+        });
+        // RFC 4279, 2: decrypt_error for a wrong key; the handshake goes on, since anyone may have sent that record
+        if self.step == Step::Finished
+            && session.phase == Phase::Handshake
+            && session.dropped().unverified != unverified
+            && !self.doubted
+        {
+            self.doubted = true;
+            self.tell_doubt = true;
+            session.complain(Error::WrongKey);
+        }
+        self.tidy(session);
+        received
+    }
+
+    fn poll_transmit(&mut self, session: &mut Session, out: &mut [u8]) -> Option<usize> {
+        if self.step != Step::Over {
+            match self.poll_flight(session, out) {
+                Ok(Some(len)) => return Some(len),
+                Ok(None) => {}
+                Err(error) => {
+                    session.fail(error);
+                    self.tidy(session);
+                }
+            }
+        }
+        session.poll_transmit(out)
+    }
+
+    fn handle_timeout(&mut self, session: &mut Session, now: Instant) {
+        if !self.timer.is_due(now) {
+            return;
+        }
+        if self.timer.back_off(now) {
+            // RFC 6347, 4.1.1.1: perhaps the datagrams are too long for the path
+            if self.timer.has_repeated_twice() {
+                let mtu = &mut self.config.mtu;
+                *mtu = (*mtu / 2).max(SMALLEST_BACKED_OFF_MTU).min(*mtu);
+            }
+            self.flight.rewind();
+        } else if self.doubted {
+            session.end(CloseReason::Failed(Error::WrongKey));
+        } else {
+            session.end(CloseReason::TimedOut);
+        }
+        self.tidy(session);
+    }
+
+    /// Wipes what belongs to the handshake once there is none.
+    fn tidy(&mut self, session: &Session) {
+        if session.is_closed() || session.is_established() {
+            self.finish();
         }
     }
 
@@ -407,10 +555,7 @@ impl<const N: usize> Handshake<N> {
 
     /// Handles the message that is complete.
     fn advance(&mut self, session: &mut Session, context: &mut Context<'_>) {
-        let progress = match session.role() {
-            Role::Client => self.client_message(session, context),
-            Role::Server => self.server_message(session, context),
-        };
+        let progress = (self.on_message)(self, session, context);
         self.waiting = progress == Ok(Progress::Waiting);
         if let Err(error) = progress {
             session.fail(error);
@@ -524,7 +669,7 @@ fn random_in(hello: &[u8]) -> Result<&[u8; RANDOM_LEN], Error> {
     reader.array()
 }
 
-impl<const N: usize> core::fmt::Debug for Handshake<N> {
+impl<B: ?Sized> core::fmt::Debug for Handshake<B> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Handshake")
             .field("step", &self.step)

@@ -4,6 +4,8 @@ use ace_crypto::Secret;
 #[cfg(feature = "_ecc")]
 use ace_crypto::{SigningKey, VerifyingKey};
 
+use crate::Alert;
+
 /// Longest pre-shared key, in bytes.
 pub const MAX_PSK: usize = 64;
 
@@ -15,8 +17,10 @@ pub const MAX_IDENTITY: usize = 512;
 pub enum Decision<T> {
     /// Go on.
     Accept(T),
-    /// End the handshake.
+    /// End the handshake: `unknown_psk_identity` for an identity (RFC 4279, 2), `certificate_unknown` for a key.
     Refuse,
+    /// End the handshake with this alert, as RFC 9202, 3.3.2, asks for `illegal_parameter`.
+    RefuseWith(Alert),
     /// Not known yet: the handshake waits, within its timeout, for `Connection::resume`, which asks again.
     Pending,
 }

@@ -42,11 +42,13 @@ pub enum Error {
     PeerKeyUnsupported,
     /// The application does not accept the peer's key.
     PeerKeyRefused,
+    /// The application refuses the peer's identity or key with this alert.
+    Refused(Alert),
     /// The application does not know the PSK identity (RFC 4279, 2).
     UnknownIdentity,
     /// A PSK identity longer than [`MAX_IDENTITY`](crate::MAX_IDENTITY).
     IdentityTooLong,
-    /// The application has no credentials for the suite chosen, or they are too long.
+    /// The application has no credentials for any suite or for the one chosen, or they are too long.
     NoCredentials,
     /// A curve that was not offered, or a public key that is no point on it (RFC 8422, 5.4, 5.10, 5.11).
     KeyShare,
@@ -93,6 +95,7 @@ impl Error {
             Self::CertificateType | Self::PeerKeyUnsupported => Alert::UNSUPPORTED_CERTIFICATE,
             Self::PeerKeyInvalid => Alert::BAD_CERTIFICATE,
             Self::PeerKeyRefused => Alert::CERTIFICATE_UNKNOWN,
+            Self::Refused(alert) => alert,
             Self::UnknownIdentity | Self::IdentityTooLong => Alert::UNKNOWN_PSK_IDENTITY,
             Self::Signature | Self::Finished | Self::WrongKey => Alert::DECRYPT_ERROR,
             Self::SequenceExhausted => Alert::CLOSE_NOTIFY,
@@ -127,6 +130,7 @@ impl fmt::Display for Error {
             Self::PeerKeyInvalid => "peer's public key is invalid",
             Self::PeerKeyUnsupported => "peer's public key is of an unsupported kind",
             Self::PeerKeyRefused => "peer's public key is not accepted",
+            Self::Refused(alert) => return write!(f, "refused with {alert}"),
             Self::UnknownIdentity => "unknown PSK identity",
             Self::IdentityTooLong => "PSK identity too long",
             Self::NoCredentials => "no credentials for the cipher suite",
@@ -215,6 +219,10 @@ pub enum CloseReason {
     Failed(Error),
     /// The peer fell silent during the handshake.
     TimedOut,
+    /// Another connection took its place.
+    Evicted,
+    /// The same peer has a newer session, or began anew from the same address.
+    Superseded,
 }
 
 impl fmt::Display for CloseReason {
@@ -225,6 +233,8 @@ impl fmt::Display for CloseReason {
             Self::Alert(alert) => write!(f, "peer sent {alert}"),
             Self::Failed(error) => error.fmt(f),
             Self::TimedOut => f.write_str("no answer from the peer"),
+            Self::Evicted => f.write_str("gave way to others"),
+            Self::Superseded => f.write_str("peer began anew"),
         }
     }
 }
@@ -235,6 +245,9 @@ impl fmt::Display for CloseReason {
 pub enum Event {
     /// The handshake is done: data may be sent, and [`Session::peer`](crate::Session::peer) says to whom.
     Connected,
+    /// Records that should have been the client's Finished do not verify: it has another key, or somebody else sent them. Told once; the
+    /// handshake goes on, and ends with [`Error::WrongKey`] unless the right one comes.
+    Doubted,
     /// The connection is over. Poll for what is still to be transmitted, then drop it.
     Closed(CloseReason),
 }

@@ -60,9 +60,9 @@ impl Flight {
     }
 
     /// Fills a datagram with what has not been sent; `None` when all has been.
-    pub(crate) fn write<const N: usize>(
+    pub(crate) fn write(
         &mut self,
-        messages: &Messages<N>,
+        messages: &Messages,
         records: &mut Records,
         out: &mut [u8],
     ) -> Result<Option<usize>, Error> {
@@ -77,9 +77,9 @@ impl Flight {
     }
 
     /// One record, or `None` if it shall go into the next datagram.
-    fn write_record<const N: usize>(
+    fn write_record(
         &mut self,
-        messages: &Messages<N>,
+        messages: &Messages,
         records: &mut Records,
         out: &mut [u8],
         written: usize,
@@ -148,6 +148,15 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
+    pub(crate) const STOPPED: Self = Self {
+        due: None,
+        interval: Duration::ZERO,
+        left: 0,
+        repetitions: 0,
+        repeated: Instant(0),
+        spacing: Duration::ZERO,
+    };
+
     /// For a server whose ClientHello is still to be put together: as long as all repetitions of a flight take, then the end.
     pub(crate) const fn new(first: Duration, retransmissions: u8, now: Instant) -> Self {
         let mut total = first;
@@ -196,11 +205,6 @@ impl Timer {
 
     pub(crate) const fn has_repeated_twice(&self) -> bool {
         self.repetitions >= 2
-    }
-
-    /// One more repetition at most: the peer is likely gone.
-    pub(crate) fn hurry(&mut self) {
-        self.left = self.left.min(1);
     }
 
     /// Whether a repetition by the peer may be answered with our flight: not more often than twice in the first timeout, since

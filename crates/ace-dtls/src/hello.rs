@@ -1,10 +1,11 @@
 //! ClientHello, ServerHello and HelloVerifyRequest with their extensions (RFC 5246, 7.4.1; RFC 6347, 4.2.1).
 
 use crate::{
-    Error, Role,
+    CipherSuite, Credentials, Error, Role,
     bytes::{Reader, Writer},
     config::{ConnectionId, MaxFragmentLength},
     record::{DTLS_1_2, MAX_PLAINTEXT},
+    suite::Exchange,
 };
 
 pub(crate) const RANDOM_LEN: usize = 32;
@@ -222,20 +223,60 @@ pub(crate) struct Offer<'a> {
     pub(crate) config: &'a crate::Config,
     pub(crate) random: &'a [u8; RANDOM_LEN],
     pub(crate) cookie: &'a [u8],
+    pub(crate) offers: Offers,
+}
+
+/// What a client has credentials for. GnuTLS, for one, refuses raw public keys offered beside pre-shared keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Offers {
+    psk: bool,
+    #[cfg(feature = "_ecc")]
+    keys: bool,
+}
+
+impl Offers {
+    pub(crate) const NONE: Self = Self {
+        psk: false,
+        #[cfg(feature = "_ecc")]
+        keys: false,
+    };
+
+    pub(crate) fn of(credentials: &dyn Credentials) -> Self {
+        let psk = credentials.own_psk(&[]).is_some();
+        Self {
+            psk,
+            #[cfg(feature = "_ecc")]
+            keys: !psk || credentials.signing_key().is_some(),
+        }
+    }
+
+    fn has(self, exchange: Exchange) -> bool {
+        match exchange {
+            Exchange::Psk => self.psk,
+            #[cfg(feature = "_ecc")]
+            Exchange::EcdhePsk => self.psk,
+            #[cfg(feature = "_ecc")]
+            Exchange::EcdheEcdsa => self.keys,
+        }
+    }
 }
 
 impl Offer<'_> {
+    fn suites(&self) -> impl Iterator<Item = CipherSuite> {
+        let suites = self.config.suites.iter().copied();
+        suites.filter(|suite| self.offers.has(suite.exchange()))
+    }
+
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), Error> {
-        let config = self.config;
+        if self.suites().next().is_none() {
+            return Err(Error::NoCredentials);
+        }
         writer.u16(DTLS_1_2)?;
         writer.put(self.random)?;
         writer.u8(0)?;
         writer.vec(1, |w| w.put(self.cookie))?;
         writer.vec(2, |w| {
-            config
-                .suites
-                .iter()
-                .try_for_each(|suite| w.u16(suite.number()))
+            self.suites().try_for_each(|suite| w.u16(suite.number()))
         })?;
         writer.put(&[1, 0])?;
         writer.vec(2, |w| self.write_extensions(w))
@@ -246,7 +287,7 @@ impl Offer<'_> {
         w.extension(RENEGOTIATION_INFO, |w| w.u8(0))?;
         w.extension(EXTENDED_MASTER_SECRET, |_| Ok(()))?;
         #[cfg(feature = "_ecc")]
-        write_ecc_offer(w, config)?;
+        self.write_ecc(w)?;
         if let Some(limit) = config.own_record_size() {
             w.extension(RECORD_SIZE_LIMIT, |w| w.u16(limit))?;
         }
@@ -261,29 +302,30 @@ impl Offer<'_> {
 }
 
 #[cfg(feature = "_ecc")]
-fn write_ecc_offer(w: &mut Writer<'_>, config: &crate::Config) -> Result<(), Error> {
-    use crate::suite::Exchange;
-    let any = |exchange| config.suites.iter().any(|s| s.exchange() == exchange);
-    if !any(Exchange::EcdheEcdsa) && !any(Exchange::EcdhePsk) {
-        return Ok(());
+impl Offer<'_> {
+    fn write_ecc(&self, w: &mut Writer<'_>) -> Result<(), Error> {
+        let any = |exchange| self.suites().any(|s| s.exchange() == exchange);
+        if !any(Exchange::EcdheEcdsa) && !any(Exchange::EcdhePsk) {
+            return Ok(());
+        }
+        // RFC 8422, 5.1
+        w.extension(SUPPORTED_GROUPS, |w| {
+            w.vec(2, |w| {
+                self.config
+                    .groups
+                    .iter()
+                    .try_for_each(|group| w.u16(group.named_group()))
+            })
+        })?;
+        w.extension(EC_POINT_FORMATS, |w| w.put(&[1, UNCOMPRESSED]))?;
+        if any(Exchange::EcdheEcdsa) {
+            w.extension(SIGNATURE_ALGORITHMS, crate::signing::write_algorithms)?;
+            // RFC 7250, 4.1
+            w.extension(CLIENT_CERTIFICATE_TYPE, |w| w.put(&[1, RAW_PUBLIC_KEY]))?;
+            w.extension(SERVER_CERTIFICATE_TYPE, |w| w.put(&[1, RAW_PUBLIC_KEY]))?;
+        }
+        Ok(())
     }
-    // RFC 8422, 5.1
-    w.extension(SUPPORTED_GROUPS, |w| {
-        w.vec(2, |w| {
-            config
-                .groups
-                .iter()
-                .try_for_each(|group| w.u16(group.named_group()))
-        })
-    })?;
-    w.extension(EC_POINT_FORMATS, |w| w.put(&[1, UNCOMPRESSED]))?;
-    if any(Exchange::EcdheEcdsa) {
-        w.extension(SIGNATURE_ALGORITHMS, crate::signing::write_algorithms)?;
-        // RFC 7250, 4.1
-        w.extension(CLIENT_CERTIFICATE_TYPE, |w| w.put(&[1, RAW_PUBLIC_KEY]))?;
-        w.extension(SERVER_CERTIFICATE_TYPE, |w| w.put(&[1, RAW_PUBLIC_KEY]))?;
-    }
-    Ok(())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -38,7 +38,7 @@
 //! let mut buffer = [0; 1280];
 //!
 //! // The client's hello, and the cookie it has to come back with.
-//! let mut client: Connection = Connection::client(&config, now, &mut rng)?;
+//! let mut client: Connection = Connection::client(&config, now, &lamp, &mut rng)?;
 //! let mut listener = Listener::new(Listener::DEFAULT_PERIOD, now, &mut rng);
 //! let mut server: Connection = loop {
 //!     let mut reply = [0; 64];
@@ -135,6 +135,7 @@ mod session;
 #[cfg(feature = "_ecc")]
 mod signing;
 mod suite;
+mod table;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -144,16 +145,17 @@ pub use config::{Config, ConnectionId, MAX_CID, MaxFragmentLength};
 pub use connection::{Connection, DEFAULT_BUFFER};
 pub use credentials::{Credentials, Decision, MAX_IDENTITY, MAX_PSK, OwnPsk, Peer, Psk};
 pub use error::{Alert, CloseReason, Dropped, Error, Event};
-pub use listener::{Accept, Incoming, Listener, is_client_hello};
+pub use listener::{Accept, Incoming, Listener, client_hello_random, is_client_hello};
 pub use record::connection_id;
 pub use session::{Data, Received, Session};
 pub use suite::CipherSuite;
+pub use table::{Server, ServerEvent, SessionId};
 pub use time::Instant;
 
 // What the first page promises.
 const _: () = assert!(size_of::<Session>() <= 192);
 const _: () =
-    assert!(size_of::<Connection<0>>() <= if size_of::<usize>() == 4 { 552 } else { 648 });
+    assert!(size_of::<Connection<0>>() <= if size_of::<usize>() == 4 { 572 } else { 688 });
 #[cfg(not(feature = "_ecc"))]
 const _: () = assert!(size_of::<usize>() != 4 || size_of::<Connection<0>>() <= 480);
 const _: () = assert!(size_of::<Listener>() <= 104);

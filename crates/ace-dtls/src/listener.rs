@@ -7,7 +7,7 @@ use ace_crypto::{CryptoRng, Secret, ct_eq, hmac_sha256};
 use crate::{
     Error, Instant,
     bytes::{Reader, Writer},
-    hello::ClientHelloStart,
+    hello::{ClientHelloStart, RANDOM_LEN},
     messages::{self, HEADER_LEN},
     record::{DTLS_1_0, HANDSHAKE, Header},
 };
@@ -184,11 +184,16 @@ fn write_hello_verify_request(
 /// to ask the [`Listener`] too (RFC 6347, 4.2.8).
 #[must_use]
 pub fn is_client_hello(datagram: &[u8]) -> bool {
-    Header::parse(datagram, 0).is_ok_and(|header| {
-        header.kind == HANDSHAKE
-            && header.epoch == 0
-            && datagram
-                .get(header.body)
-                .is_some_and(|body| first_fragment(body).is_ok())
-    })
+    client_hello_random(datagram).is_some()
+}
+
+/// The random of the ClientHello that a datagram begins with, if it does. A repeated hello has the same one, a new one another.
+#[must_use]
+pub fn client_hello_random(datagram: &[u8]) -> Option<&[u8; RANDOM_LEN]> {
+    let header = Header::parse(datagram, 0).ok()?;
+    if header.kind != HANDSHAKE || header.epoch != 0 {
+        return None;
+    }
+    let (_, hello) = first_fragment(datagram.get(header.body)?).ok()?;
+    Some(hello.random)
 }

@@ -89,22 +89,25 @@ struct Partial {
     missing: usize,
 }
 
-pub(crate) struct Messages<const N: usize> {
-    bytes: [u8; N],
+/// `B` is an array where it is owned, and bytes of any number in all code, so that there is one copy of it.
+pub(crate) struct Messages<B: ?Sized = [u8]> {
     /// How many bytes are taken up by complete messages.
     len: usize,
     partial: Option<Partial>,
+    bytes: B,
 }
 
-impl<const N: usize> Messages<N> {
+impl<const N: usize> Messages<[u8; N]> {
     pub(crate) const fn new() -> Self {
         Self {
-            bytes: [0; N],
             len: 0,
             partial: None,
+            bytes: [0; N],
         }
     }
+}
 
+impl Messages {
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
@@ -231,7 +234,7 @@ impl<const N: usize> Messages<N> {
     }
 }
 
-impl<const N: usize> core::fmt::Debug for Messages<N> {
+impl core::fmt::Debug for Messages {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Messages")
             .field("len", &self.len)
@@ -259,7 +262,7 @@ mod tests {
     fn rfc6347_4_2_3_any_order_and_overlap() {
         let body: Vec<u8> = (0..200).map(|n| n as u8).collect();
         for size in [1, 2, 7, 8, 9, 64, 199, 200] {
-            let mut messages = Messages::<300>::new();
+            let messages: &mut Messages = &mut Messages::<[u8; 300]>::new();
             let mut starts: Vec<usize> = (0..200).step_by(size).collect();
             starts.reverse();
             let turn = 3 % starts.len();
@@ -287,7 +290,7 @@ mod tests {
 
     #[test]
     fn rfc6347_4_2_3_contradicting_fragments_change_nothing() {
-        let mut messages = Messages::<64>::new();
+        let messages: &mut Messages = &mut Messages::<[u8; 64]>::new();
         assert!(!messages.add(&fragment(&[1, 2], 0, 4)).unwrap());
         assert_eq!(messages.add(&fragment(&[9], 2, 5)), Err(Error::Decode));
         let other = Fragment {
@@ -302,7 +305,7 @@ mod tests {
 
     #[test]
     fn message_longer_than_the_buffer_is_refused_at_once() {
-        let mut messages = Messages::<64>::new();
+        let messages: &mut Messages = &mut Messages::<[u8; 64]>::new();
         // 46 + 6 bytes of bits fill the 52 behind the header.
         assert_eq!(
             messages.add(&fragment(&[1], 0, 47)),
@@ -335,7 +338,7 @@ mod tests {
 
     #[test]
     fn empty_message_is_complete_with_its_first_fragment() {
-        let mut messages = Messages::<12>::new();
+        let messages: &mut Messages = &mut Messages::<[u8; 12]>::new();
         assert!(messages.add(&fragment(&[], 0, 0)).unwrap());
         assert_eq!(messages.incoming().unwrap().1, []);
     }

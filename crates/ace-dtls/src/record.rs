@@ -299,6 +299,19 @@ impl Records {
         })
     }
 
+    /// Whether the record that `datagram` begins with verifies and is new. It is decrypted or wiped.
+    pub(crate) fn verifies(&self, datagram: &mut [u8]) -> bool {
+        let Ok(header) = Header::parse(datagram, 0) else {
+            return false;
+        };
+        header.epoch == 1
+            && header.version == DTLS_1_2
+            && header.kind != TLS12_CID
+            && self.reads_protected
+            && self.window.is_new(header.sequence)
+            && self.decrypt(&header, datagram).is_some()
+    }
+
     fn decrypt(&self, header: &Header, record: &mut [u8]) -> Option<usize> {
         let (key, iv) = self.keys(self.role.other())?;
         let body = record.get_mut(header.body.clone())?;

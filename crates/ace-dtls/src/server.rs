@@ -29,7 +29,7 @@ struct Choice {
     group: Option<KeyAgreement>,
 }
 
-impl<const N: usize> Handshake<N> {
+impl Handshake {
     pub(crate) fn server_message(
         &mut self,
         session: &mut Session,
@@ -173,6 +173,7 @@ impl<const N: usize> Handshake<N> {
             match context.credentials.accept_key(&key) {
                 Decision::Accept(peer) => self.peer = Peer::Key(peer),
                 Decision::Refuse => return Err(Error::PeerKeyRefused),
+                Decision::RefuseWith(alert) => return Err(Error::Refused(alert)),
                 Decision::Pending => return Ok(Progress::Waiting),
             }
             let body = self.take();
@@ -254,6 +255,7 @@ fn find_psk(identity: &[u8], context: &mut Context<'_>) -> Result<Option<Psk>, E
         Decision::Accept(psk) => Ok(Some(psk)),
         // RFC 4279, 2
         Decision::Refuse => Err(Error::UnknownIdentity),
+        Decision::RefuseWith(alert) => Err(Error::Refused(alert)),
         Decision::Pending => Ok(None),
     }
 }

@@ -58,6 +58,13 @@ impl Session {
         }
     }
 
+    /// One that never was.
+    pub(crate) const fn over() -> Self {
+        let mut session = Self::new(Role::Client, 0);
+        session.phase = Phase::Closed;
+        session
+    }
+
     /// Which side this is.
     #[must_use]
     pub const fn role(&self) -> Role {
@@ -147,6 +154,25 @@ impl Session {
             self.alert = Some((WARNING, Alert::CLOSE_NOTIFY));
             self.end(CloseReason::Local);
         }
+    }
+
+    /// Whether the first record of a datagram verifies as one of the peer's that has not been received before. Changes nothing, and looks at
+    /// short datagrams only: at those with alerts or with a Finished.
+    pub(crate) fn claims(&self, datagram: &[u8]) -> bool {
+        let mut copy = [0; Self::LONGEST_CLAIM];
+        let Some(copy) = copy.get_mut(..datagram.len()) else {
+            return false;
+        };
+        copy.copy_from_slice(datagram);
+        self.records.verifies(copy)
+    }
+
+    /// A Finished in one record with the longest Connection ID and tag has 81 bytes.
+    const LONGEST_CLAIM: usize = 128;
+
+    /// Whether it is over and nothing of it is left to be told or to be sent.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.phase == Phase::Closed && self.alert.is_none() && self.closed.is_none()
     }
 
     /// Writes the next datagram to be sent to the start of `out` and returns its length. 64 bytes are enough for this.

@@ -65,7 +65,7 @@ fn exchange(client: &mut Connection, server: &mut Connection, rng: &mut SeededRa
 fn connected() -> (Connection, Connection, SeededRandom) {
     let mut rng = SeededRandom::new(8);
     let mut listener = Listener::new(Listener::DEFAULT_PERIOD, NOW, &mut rng);
-    let mut client = Connection::client(&CONFIG, NOW, &mut rng).unwrap();
+    let mut client = Connection::client(&CONFIG, NOW, &Known, &mut rng).unwrap();
     let mut out = [0; 64];
     let first = drain(&mut client);
     let Incoming::Reply(len) = listener.handle(NOW, b"", &first[0], &mut rng, &mut out) else {
@@ -136,7 +136,7 @@ fn rfc6347_4_1_sequence_numbers_never_wrap() {
 #[test]
 fn rfc6347_4_1_epoch_0_never_wraps_either() {
     let mut rng = SeededRandom::new(8);
-    let mut client: Connection = Connection::client(&CONFIG, NOW, &mut rng).unwrap();
+    let mut client: Connection = Connection::client(&CONFIG, NOW, &Known, &mut rng).unwrap();
     client.session_mut().records.write[0] = MAX_SEQUENCE;
     assert_eq!(drain(&mut client).len(), 1);
     client.handle_timeout(client.poll_timeout().unwrap());
@@ -231,7 +231,7 @@ mod buffer {
         let mut rng = SeededRandom::new(8);
         let mut keys = Both(SigningKey::generate(Signature::Es256, &mut rng), identity);
         let mut listener = Listener::new(Listener::DEFAULT_PERIOD, NOW, &mut rng);
-        let Ok(mut client) = Connection::<N>::client(&config, NOW, &mut rng) else {
+        let Ok(mut client) = Connection::<N>::client(&config, NOW, &keys, &mut rng) else {
             return false;
         };
         let mut server: Option<Connection<N>> = None;

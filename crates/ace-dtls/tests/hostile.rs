@@ -4,7 +4,7 @@
 mod common;
 
 use ace_crypto::Signature;
-use ace_dtls::{Alert, CipherSuite, CloseReason, Config, Error};
+use ace_dtls::{Alert, CipherSuite, CloseReason, Config, Error, Event};
 use common::{
     Keys, config,
     pair::{Pair, To, message, plain, records, whole_message},
@@ -255,11 +255,14 @@ fn rfc4279_2_unknown_identity_and_wrong_key() {
         assert_eq!(pair.client_closed(), Some(alert));
         // The server waits a little, since anyone may have sent that record, and knows the reason then.
         assert_eq!(pair.server_closed(), None);
-        for _ in 0..2 {
-            let due = pair.server().poll_timeout().unwrap();
+        assert_eq!(pair.server_events, [Event::Doubted]);
+        let mut timeouts = 0;
+        while let Some(due) = pair.server().poll_timeout() {
             pair.server().handle_timeout(due);
+            timeouts += 1;
         }
         pair.collect();
+        assert_eq!(timeouts, 7);
         assert_eq!(pair.server_error(), Some(Error::WrongKey));
         assert_eq!(pair.server().session().dropped().unverified, 1);
     }
@@ -305,7 +308,7 @@ fn rfc7250_4_2_the_application_refuses_a_key() {
 fn rfc5246_7_4_6_a_client_without_a_key() {
     let strict = config(CipherSuite::EcdheEcdsaAes128Ccm8);
     let (mut ours, theirs) = keys();
-    ours.own = None;
+    (ours.own, ours.psks) = (None, Vec::new());
     let mut pair = Pair::new(&strict, (ours, theirs));
     pair.run();
     assert_eq!(pair.server_error(), Some(Error::NoPeerKey));
@@ -315,7 +318,7 @@ fn rfc5246_7_4_6_a_client_without_a_key() {
         ..strict
     };
     let (mut ours, theirs) = keys();
-    ours.own = None;
+    (ours.own, ours.psks) = (None, Vec::new());
     let mut pair = Pair::new(&lax, (ours, theirs));
     pair.run();
     assert!(pair.both_established());

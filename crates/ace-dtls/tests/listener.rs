@@ -492,7 +492,8 @@ fn a_hello_longer_than_the_buffer_is_refused_at_once() {
     };
     assert_eq!(hello.meet(&Config::DEFAULT), Err(Error::MessageTooLong));
     let mut rng = SeededRandom::new(0);
-    let small = Connection::<64>::client(&Config::DEFAULT, Instant(0), &mut rng);
+    let (keys, _) = pair_of_keys(Signature::Es256, Signature::Es256);
+    let small = Connection::<64>::client(&Config::DEFAULT, Instant(0), &keys, &mut rng);
     assert!(matches!(small, Err(Error::BufferTooSmall)));
 }
 

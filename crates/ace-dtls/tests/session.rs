@@ -10,6 +10,7 @@ use ace_dtls::{
     Alert, CipherSuite, CloseReason, Config, Connection, ConnectionId, Error, Event, Instant,
     MAX_IDENTITY, MaxFragmentLength, Peer, Session, connection_id,
 };
+use ace_testkit::SeededRandom;
 use common::{
     config,
     pair::{Pair, To, message, plain, records},
@@ -385,7 +386,13 @@ fn credentials_that_are_missing_empty_or_too_long() {
     }
     let (mut ours, theirs) = pair_of_keys(Signature::Es256, Signature::Es256);
     ours.psks.clear();
-    let mut pair = Pair::new(&suite, (ours, theirs));
+    let mut rng = SeededRandom::new(1);
+    let none = Connection::<512>::client(&suite, Instant(0), &ours, &mut rng);
+    assert!(matches!(none, Err(Error::NoCredentials)));
+    // Lost between the hello and the answer.
+    let (with, _) = pair_of_keys(Signature::Es256, Signature::Es256);
+    let mut pair = Pair::new(&suite, (with, theirs));
+    pair.client_keys = ours;
     pair.run();
     assert_eq!(pair.client_error(), Some(Error::NoCredentials));
     assert_eq!(
@@ -413,7 +420,7 @@ fn buffers_that_are_too_small_lose_nothing() {
 fn memory() {
     const {
         assert!(size_of::<Session>() <= 192);
-        assert!(size_of::<Connection>() <= 648 + 1536);
+        assert!(size_of::<Connection>() <= 688 + 1536);
         assert!(size_of::<Connection<1024>>() == size_of::<Connection>() - 512);
         assert!(size_of::<ace_dtls::Listener>() <= 104);
     }

@@ -23,7 +23,7 @@ pub fn run(arguments: &mut Arguments) -> Result<()> {
     arguments.finish()?;
 
     let mut rng = rng();
-    let mut connection: Connection = Connection::client(&udp.config, udp.now(), &mut rng)?;
+    let mut connection: Connection = Connection::client(&udp.config, udp.now(), &keys, &mut rng)?;
     let lines = if get.is_none() { Some(lines()) } else { None };
     let mut buffer = vec![0; DATAGRAM];
     let mut out = vec![0; DATAGRAM];

@@ -108,7 +108,7 @@ impl ClientNode {
     pub fn new(config: &Config, keys: Keys, seed: u64, server: u16) -> Self {
         let mut rng = SeededRandom::new(seed);
         Self {
-            connection: Connection::client(config, Instant(0), &mut rng).unwrap(),
+            connection: Connection::client(config, Instant(0), &keys, &mut rng).unwrap(),
             keys,
             rng,
             server,

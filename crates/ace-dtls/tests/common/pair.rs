@@ -36,7 +36,7 @@ impl Pair {
         let mut rng = SeededRandom::new(4);
         Self {
             now: 0,
-            client: Connection::client(client, Instant(0), &mut rng).unwrap(),
+            client: Connection::client(client, Instant(0), &keys.0, &mut rng).unwrap(),
             server: None,
             server_config: *server,
             listener: Listener::new(Listener::DEFAULT_PERIOD, Instant(0), &mut rng),

@@ -356,8 +356,12 @@ async fn shake_hands(
     credentials: &mut (dyn Credentials + Send),
 ) -> Result<Session, CoapsError> {
     let mut rng = randomness();
-    let mut connection: Box<Connection> =
-        Box::new(Connection::client(config, dtls(clock.now()), &mut rng)?);
+    let mut connection: Box<Connection> = Box::new(Connection::client(
+        config,
+        dtls(clock.now()),
+        credentials,
+        &mut rng,
+    )?);
     let mut buffer = vec![0; udp::MAX_DATAGRAM];
     let mut out = vec![0; usize::from(config.mtu).clamp(128, udp::MAX_DATAGRAM)];
     loop {

@@ -7,7 +7,7 @@ use std::{
 
 use ace_coap::Instant;
 use ace_crypto::CryptoRng;
-use ace_dtls::{Config, Credentials, Error, Incoming, Listener, is_client_hello};
+use ace_dtls::{Config, Credentials, Error, Incoming, Listener, client_hello_random};
 
 use super::{
     entry::{Call, Entry, HELD, Link, Place, Slot},
@@ -19,9 +19,6 @@ use super::{
 
 /// Datagrams and events that wait to be fetched; more are dropped, datagrams the newest, events the oldest.
 const QUEUE: usize = 4096;
-/// Where the random of a ClientHello lies in a datagram that begins with one: behind the headers of record and message
-/// and the version (RFC 6347, 4.1, 4.2.2, 4.2.1).
-const RANDOM: std::ops::Range<usize> = 27..59;
 
 /// The server's side of all sessions on one socket.
 ///
@@ -95,8 +92,8 @@ impl Sessions {
             return;
         }
         let place = self.places.get(&from).copied().unwrap_or_default();
-        if is_client_hello(datagram) {
-            return self.client_hello(place, datagram, &mut call);
+        if let Some(random) = client_hello_random(datagram).copied() {
+            return self.client_hello(place, random, datagram, &mut call);
         }
         let protected = datagram.get(3..5).is_some_and(|epoch| epoch != [0, 0]);
         match (place.open, place.half_open) {
@@ -114,12 +111,13 @@ impl Sessions {
         }
     }
 
-    fn client_hello(&mut self, place: Place, datagram: &mut [u8], call: &mut Call<'_>) {
-        let mut random = [0; 32];
-        match datagram.get(RANDOM) {
-            Some(bytes) => random.copy_from_slice(bytes),
-            None => return,
-        }
+    fn client_hello(
+        &mut self,
+        place: Place,
+        random: [u8; 32],
+        datagram: &mut [u8],
+        call: &mut Call<'_>,
+    ) {
         let same = [place.half_open, place.open]
             .into_iter()
             .flatten()

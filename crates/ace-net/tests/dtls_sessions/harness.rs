@@ -107,9 +107,13 @@ pub struct Client {
 
 impl Client {
     pub fn new(address: SocketAddr, identity: &str, config: &Config) -> Self {
+        let own = OwnPsk {
+            identity: identity.as_bytes(),
+            key: KEY,
+        };
         let mut rng = SeededRandom::new(u64::from(address.port()) + 1000 * identity.len() as u64);
         Self {
-            connection: Connection::client(config, DtlsInstant(0), &mut rng).expect("fits"),
+            connection: Connection::client(config, DtlsInstant(0), &own, &mut rng).expect("fits"),
             address,
             identity: identity.into(),
             key: KEY.to_vec(),
