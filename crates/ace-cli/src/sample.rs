@@ -124,7 +124,7 @@ pub async fn serve_on(
     if no_clock {
         config.freshness = Freshness::Cnonce(CNONCE_LIFETIME);
     }
-    let server = ace_net::resource_server(config, Sample::new(), storage);
+    let server = ace_net::resource_server(&config, Sample::new(), storage);
     let mut server = server.map_err(|error| {
         Failure::setup(match error {
             ace_rs::Error::Storage => state::damaged_rs(state),

@@ -2,9 +2,8 @@
 
 use std::{future::Future, io, net::SocketAddr};
 
-use ace_coap::Slot;
 use ace_oscore::storage::Storage;
-use ace_rs::{Config, Error, Event, EventKind, Outcome, ResourceServer, Resources};
+use ace_rs::{Config, Error, Event, EventKind, Outcome, ResourceServer, Resources, Slot};
 use tokio::net::UdpSocket;
 use tracing::{debug, info, warn};
 
@@ -26,7 +25,7 @@ const SLOTS: usize = 1024;
 /// # Errors
 /// What is wrong with the configuration, the resources or the storage.
 pub fn resource_server<'c, R: Resources, S: Storage>(
-    config: Config<'c>,
+    config: &'c Config<'c>,
     resources: R,
     storage: S,
 ) -> Result<Box<HostResourceServer<'c, R, S>>, Error> {
@@ -59,7 +58,7 @@ pub async fn serve_resources<R: Resources, S: Storage>(
         }
         tokio::select! {
             () = &mut shutdown => return Ok(()),
-            received = udp::receive(socket, &mut buffer) => {
+            received = udp::receive_mut(socket, &mut buffer) => {
                 let (datagram, peer) = received?;
                 server.handle(clock.now(), wall(), peer, datagram, &mut rng);
             }

@@ -1,3 +1,4 @@
+use core::fmt;
 use core::time::Duration;
 
 use ace_token::TrustedKey;
@@ -22,7 +23,7 @@ pub const MAX_SCOPES: usize = 64;
 /// config.scopes = &scopes;
 /// # assert_eq!(config.scopes.len(), 1);
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Config<'c> {
     /// The audiences this server identifies with; the first one goes into hints.
     pub audiences: &'c [&'c str],
@@ -41,6 +42,17 @@ pub struct Config<'c> {
     pub identifier: &'c [u8],
     /// The scope that hints suggest. Default [`ScopeHint::Asked`].
     pub scope_hint: ScopeHint<'c>,
+    /// Shared with the authorization server, to derive the key of a DTLS client from a token that only names it
+    /// (RFC 9202, 3.3.1); the same for all of [`token_keys`](Self::token_keys). `None`: such tokens are refused.
+    #[cfg(feature = "dtls")]
+    pub key_derivation_key: Option<&'c [u8]>,
+    /// This server's own key, which clients with raw public keys know from the authorization server (RFC 9202, 3.2).
+    /// `None`: no raw public keys.
+    #[cfg(all(feature = "dtls", feature = "_ecc"))]
+    pub own_key: Option<&'c ace_crypto::SigningKey>,
+    /// Suites, timing and Connection IDs of DTLS. Its `mtu` is bounded by the server's.
+    #[cfg(feature = "dtls")]
+    pub dtls: ace_dtls::Config,
     /// Rates and lifetimes.
     pub limits: Limits,
     /// Timing of messages (RFC 7252, 4.8).
@@ -65,9 +77,24 @@ impl<'c> Config<'c> {
                 .first()
                 .map_or(&[], |audience| audience.as_bytes()),
             scope_hint: ScopeHint::Asked,
+            #[cfg(feature = "dtls")]
+            key_derivation_key: None,
+            #[cfg(all(feature = "dtls", feature = "_ecc"))]
+            own_key: None,
+            #[cfg(feature = "dtls")]
+            dtls: ace_dtls::Config::DEFAULT,
             limits: Limits::default(),
             transmission: ace_coap::Transmission::default(),
         }
+    }
+}
+
+impl fmt::Debug for Config<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("audiences", &self.audiences)
+            .field("as_uri", &self.as_uri)
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,10 +3,11 @@
 use core::time::Duration;
 
 use ace_coap::echo::{Allowance, EchoVerifier, allowance, challenge_message};
-use ace_coap::{CryptoRng, Endpoint, Exchange, Instant, OutMessage, Reliability, Slot};
+use ace_coap::{CryptoRng, Endpoint, Exchange, Instant, OutMessage, Reliability};
 use ace_wire::coap::{Code, Message, Type, option};
 
 use crate::config::Config;
+use crate::link::{Link, Slot};
 use crate::peer::{Peer, PeerBytes};
 
 /// A request and where it came from.
@@ -35,7 +36,7 @@ pub(crate) enum Sent {
 /// The endpoint and the proof of addresses.
 #[derive(Debug)]
 pub(crate) struct Front<P, E, const MTU: usize> {
-    pub(crate) endpoint: Endpoint<P, E, MTU>,
+    pub(crate) endpoint: Endpoint<Link<P>, E, MTU>,
     echo: EchoVerifier,
     echo_lifetime: Duration,
 }

@@ -14,9 +14,9 @@
 //! RFC 9175, 2; RFC 7641; RFC 7959; RFC 8516; RFC 6690.
 //!
 //! ```
-//! use ace_coap::{Instant, Slot};
+//! use ace_coap::Instant;
 //! use ace_oscore::storage::{Key, Storage};
-//! use ace_rs::{Config, MethodSet, Request, Resource, ResourceServer, Resources, Response, TokenKey, TrustedKey};
+//! use ace_rs::{Config, MethodSet, Request, Resource, ResourceServer, Resources, Response, Slot, TokenKey, TrustedKey};
 //! use ace_wire::{ace::AsRequestCreationHints, coap::{Code, Message}};
 //!
 //! struct Thermometer;
@@ -57,17 +57,17 @@
 //! # let mut rng = ace_testkit::SeededRandom::new(1); // a real device takes its hardware generator
 //! let slots = [const { Slot::<u16>::new() }; 8];
 //! let mut server: ResourceServer<'_, _, _, _, _> =
-//!     ResourceServer::new(config, Thermometer, Flash::default(), slots, &mut rng)?;
+//!     ResourceServer::new(&config, Thermometer, Flash::default(), slots, &mut rng)?;
 //!
 //! // A stranger asks for /temp. To tell where to get a token takes more bytes than may go to an unverified address: the
 //! // stranger gets an Echo value first, and repeats the request with it.
 //! let (now, wall, stranger) = (Instant(0), Some(1_700_000_000), 4711);
 //! let request = [0x40, 0x01, 0x00, 0x01, 0xb4, b't', b'e', b'm', b'p'];
-//! server.handle(now, wall, stranger, &request, &mut rng);
+//! server.handle(now, wall, stranger, &mut request.clone(), &mut rng);
 //! let challenge = server.poll_transmit(now).unwrap().datagram.to_vec();
 //! let echo = Message::parse(&challenge)?.options.find(252).unwrap().to_vec();
 //! let again = [&[0x40, 0x01, 0x00, 0x02, 0xb4, b't', b'e', b'm', b'p', 0xdc, 0xe4], &echo[..]].concat();
-//! server.handle(now, wall, stranger, &again, &mut rng);
+//! server.handle(now, wall, stranger, &mut again.clone(), &mut rng);
 //! let answer = server.poll_transmit(now).unwrap();
 //! let answer = Message::parse(answer.datagram)?;
 //! assert_eq!(answer.code, Code::UNAUTHORIZED);
@@ -148,6 +148,9 @@
     )
 )]
 
+#[cfg(not(any(feature = "oscore", feature = "dtls")))]
+compile_error!("a profile is needed: the feature `oscore`, `dtls` or both");
+
 mod authz_info;
 mod config;
 mod error;
@@ -155,6 +158,7 @@ mod event;
 mod freshness;
 mod front;
 mod hints;
+mod link;
 mod notify;
 mod observers;
 mod peer;
@@ -175,6 +179,7 @@ pub use config::{Config, Freshness, Limits, MAX_SCOPES, ScopeHint, ScopeName};
 pub use error::{Error, Refusal};
 pub use event::{Event, EventKind, EventPath, MAX_EVENT_PATH, MAX_EVENTS, Outcome};
 pub use freshness::SEQUENCE_KEY;
+pub use link::{Link, Slot};
 pub use peer::Peer;
 pub use resource::{Access, MAX_LOCATION, Request, Resource, Resources, Response, Who};
 pub use server::{AUTHZ_INFO, ResourceServer, WELL_KNOWN_CORE};

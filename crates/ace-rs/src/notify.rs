@@ -1,11 +1,12 @@
 //! Notifications, and the end of observations (RFC 7641, 4; RFC 9200, 5.10.3).
 
-use ace_coap::{Instant, OutMessage, Reliability, Slot};
+use ace_coap::{Instant, OutMessage, Reliability};
 use ace_crypto::Secret;
 use ace_oscore::storage::Storage;
 use ace_wire::coap::{Code, Message, OptionList, Token, Type, Writer, option};
 
 use crate::error::Error;
+use crate::link::Slot;
 use crate::observers::Observer;
 use crate::peer::Peer;
 use crate::protected::seal;
@@ -26,7 +27,27 @@ impl<
     const TRANSFERS: usize,
     const BODY: usize,
     const MTU: usize,
-> ResourceServer<'_, P, R, S, E, TOKENS, UNCONFIRMED, OBSERVERS, SCOPE, TRANSFERS, BODY, MTU>
+    const SESSIONS: usize,
+    const HANDSHAKES: usize,
+    const HANDSHAKE: usize,
+>
+    ResourceServer<
+        '_,
+        P,
+        R,
+        S,
+        E,
+        TOKENS,
+        UNCONFIRMED,
+        OBSERVERS,
+        SCOPE,
+        TRANSFERS,
+        BODY,
+        MTU,
+        SESSIONS,
+        HANDSHAKES,
+        HANDSHAKE,
+    >
 where
     P: Peer,
     R: Resources,
@@ -115,7 +136,7 @@ where
         out.is_some_and(|out| {
             let endpoint = &mut self.front.endpoint;
             endpoint
-                .notify(now, to.peer, to.handle, Reliability::Confirmable, &out)
+                .notify(now, to.link, to.handle, Reliability::Confirmable, &out)
                 .is_ok()
         })
     }

@@ -3,6 +3,7 @@
 use ace_coap::Token;
 use ace_oscore::RequestBinding;
 
+use crate::link::Link;
 use crate::token::TokenId;
 
 /// One observation.
@@ -13,7 +14,7 @@ pub(crate) struct Observer<P> {
     /// Index in [`Resources::list`](crate::Resources::list).
     pub(crate) resource: usize,
     /// Where notifications go.
-    pub(crate) peer: P,
+    pub(crate) link: Link<P>,
     /// The CoAP token of the registration.
     pub(crate) handle: Token,
     pub(crate) binding: RequestBinding,

@@ -2,7 +2,7 @@
 //! RFC 9200, 5.10.2).
 
 use ace_coap::block::{OperationKey, Received};
-use ace_coap::{Block, CryptoRng, OutMessage, Slot};
+use ace_coap::{Block, CryptoRng, OutMessage};
 use ace_crypto::Secret;
 use ace_oscore::storage::Storage;
 use ace_oscore::{OscoreError, OscoreOption, RequestBinding, Unprotected};
@@ -14,6 +14,7 @@ use crate::error::Refusal;
 use crate::event::{EventKind, Outcome};
 use crate::front::{Arrival, Sent};
 use crate::hints::{MAX_HINTS, Subject, hints};
+use crate::link::{Link, Slot};
 use crate::observers::Observer;
 use crate::peer::{Peer, PeerBytes};
 use crate::resource::{Resources, Response};
@@ -45,7 +46,27 @@ impl<
     const TRANSFERS: usize,
     const BODY: usize,
     const MTU: usize,
-> ResourceServer<'_, P, R, S, E, TOKENS, UNCONFIRMED, OBSERVERS, SCOPE, TRANSFERS, BODY, MTU>
+    const SESSIONS: usize,
+    const HANDSHAKES: usize,
+    const HANDSHAKE: usize,
+>
+    ResourceServer<
+        '_,
+        P,
+        R,
+        S,
+        E,
+        TOKENS,
+        UNCONFIRMED,
+        OBSERVERS,
+        SCOPE,
+        TRANSFERS,
+        BODY,
+        MTU,
+        SESSIONS,
+        HANDSHAKES,
+        HANDSHAKE,
+    >
 where
     P: Peer,
     R: Resources,
@@ -278,7 +299,7 @@ where
         let mut room = [0; MAX_HINTS];
         let secret = self.store.secret.as_bytes();
         let payload = hints(
-            &self.store.config,
+            self.store.config,
             at.now,
             at.wall,
             secret,
@@ -370,7 +391,7 @@ where
         let observer = Observer {
             token: exchange.id,
             resource: index,
-            peer: exchange.at.peer,
+            link: Link::clear(exchange.at.peer),
             handle,
             binding: exchange.binding,
             accept: accept.and_then(|format| u16::try_from(format).ok()),

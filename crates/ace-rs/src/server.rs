@@ -2,7 +2,7 @@ use core::fmt;
 use core::time::Duration;
 
 use ace_coap::block::{Assembly, BlockReceiver, BlockSender, Body};
-use ace_coap::{Block, CryptoRng, Incoming, Instant, Slot, Transmit};
+use ace_coap::{Block, CryptoRng, Incoming, Instant, Transmit};
 use ace_oscore::storage::Storage;
 use ace_wire::coap::{Code, Message, option};
 
@@ -10,6 +10,7 @@ use crate::config::{Config, MAX_SCOPES};
 use crate::error::Error;
 use crate::event::{Event, EventKind, EventPath, Events, Outcome};
 use crate::front::{Arrival, Front, Sent};
+use crate::link::{Link, Slot, Way};
 use crate::observers::Observers;
 use crate::peer::Peer;
 use crate::rate::{Gate, Rate};
@@ -48,7 +49,10 @@ const HINTS_PAUSE: Duration = Duration::from_secs(1);
 /// | `SCOPE` | longest binary scope of a token, in bytes |
 /// | `TRANSFERS` | block-wise transfers at once: requests of strangers, requests under OSCORE, and answers, so many of each |
 /// | `BODY` | longest body of a request or a response, in bytes; tokens up to three quarters of it |
-/// | `MTU` | longest datagram, in bytes; 256 or more |
+/// | `MTU` | longest datagram sent, in bytes; 256 or more |
+/// | `SESSIONS` | DTLS sessions at once |
+/// | `HANDSHAKES` | DTLS handshakes under way at once |
+/// | `HANDSHAKE` | buffer of a DTLS handshake, in bytes: all of its messages have to fit |
 pub struct ResourceServer<
     'c,
     P,
@@ -62,6 +66,9 @@ pub struct ResourceServer<
     const TRANSFERS: usize = 2,
     const BODY: usize = 1024,
     const MTU: usize = 1152,
+    const SESSIONS: usize = 4,
+    const HANDSHAKES: usize = 2,
+    const HANDSHAKE: usize = 1024,
 > {
     pub(crate) front: Front<P, E, MTU>,
     pub(crate) store: Store<'c, P, S, TOKENS, UNCONFIRMED, SCOPE>,
@@ -87,7 +94,27 @@ impl<
     const TRANSFERS: usize,
     const BODY: usize,
     const MTU: usize,
-> ResourceServer<'c, P, R, S, E, TOKENS, UNCONFIRMED, OBSERVERS, SCOPE, TRANSFERS, BODY, MTU>
+    const SESSIONS: usize,
+    const HANDSHAKES: usize,
+    const HANDSHAKE: usize,
+>
+    ResourceServer<
+        'c,
+        P,
+        R,
+        S,
+        E,
+        TOKENS,
+        UNCONFIRMED,
+        OBSERVERS,
+        SCOPE,
+        TRANSFERS,
+        BODY,
+        MTU,
+        SESSIONS,
+        HANDSHAKES,
+        HANDSHAKE,
+    >
 where
     P: Peer,
     R: Resources,
@@ -99,20 +126,20 @@ where
     /// # Errors
     /// [`Error`]: what is wrong with the configuration, the resources or the storage.
     pub fn new(
-        config: Config<'c>,
+        config: &'c Config<'c>,
         resources: R,
         storage: S,
         slots: E,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, Error> {
-        check(&config, &resources)?;
+        check(config, &resources)?;
         if TOKENS == 0 || UNCONFIRMED == 0 || MTU <= OVERHEAD || slots.as_ref().is_empty() {
             return Err(Error::ZeroSize);
         }
         let limits = config.limits;
         let szx = Block::szx_for(limits.block_size.min(MTU - OVERHEAD));
         Ok(Self {
-            front: Front::new(&config, slots, rng),
+            front: Front::new(config, slots, rng),
             store: Store::new(config, storage, rng)?,
             resources,
             observers: Observers::new(),
@@ -127,7 +154,7 @@ where
         })
     }
 
-    /// Takes a datagram.
+    /// Takes a datagram, which is decrypted where it lies.
     ///
     /// `wall` is the time in seconds since 1970-01-01T00:00Z by a clock that can be trusted, `None`
     /// while there is none.
@@ -136,12 +163,12 @@ where
         now: Instant,
         wall: Option<u64>,
         peer: P,
-        datagram: &[u8],
+        datagram: &mut [u8],
         rng: &mut dyn CryptoRng,
     ) {
         self.expire(now, wall);
         if let Incoming::Request { exchange, message } =
-            self.front.endpoint.handle(now, peer, datagram)
+            self.front.endpoint.handle(now, Link::clear(peer), datagram)
         {
             let length = datagram.len();
             let at = self
@@ -170,7 +197,12 @@ where
 
     /// The next datagram to send, until `None`.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_, P>> {
-        self.front.endpoint.poll_transmit(now)
+        let transmit = self.front.endpoint.poll_transmit(now)?;
+        let Way::Clear(peer) = transmit.peer.0;
+        Some(Transmit {
+            peer,
+            datagram: transmit.datagram,
+        })
     }
 
     /// The next event, until `None`. The last [`MAX_EVENTS`](crate::MAX_EVENTS) are kept.
@@ -220,9 +252,9 @@ where
     /// Forgets observers who are gone (RFC 7641, 4.5).
     fn drop_observers(&mut self) {
         while let Some(event) = self.front.endpoint.poll_event() {
-            if let ace_coap::Event::ObserverGone { peer, token } = event {
+            if let ace_coap::Event::ObserverGone { peer: link, token } = event {
                 self.observers
-                    .remove(|o| o.peer == peer && o.handle == token);
+                    .remove(|o| o.link == link && o.handle == token);
             }
         }
     }
@@ -327,12 +359,31 @@ impl<
     const TRANSFERS: usize,
     const BODY: usize,
     const MTU: usize,
+    const SESSIONS: usize,
+    const HANDSHAKES: usize,
+    const HANDSHAKE: usize,
 > fmt::Debug
-    for ResourceServer<'_, P, R, S, E, TOKENS, UNCONFIRMED, OBSERVERS, SCOPE, TRANSFERS, BODY, MTU>
+    for ResourceServer<
+        '_,
+        P,
+        R,
+        S,
+        E,
+        TOKENS,
+        UNCONFIRMED,
+        OBSERVERS,
+        SCOPE,
+        TRANSFERS,
+        BODY,
+        MTU,
+        SESSIONS,
+        HANDSHAKES,
+        HANDSHAKE,
+    >
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResourceServer")
-            .field("config", &self.store.config)
+            .field("config", self.store.config)
             .finish_non_exhaustive()
     }
 }

@@ -73,7 +73,7 @@ impl From<Refusal> for Denied {
 #[derive(Debug)]
 pub(crate) struct Store<'c, P, S, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
 {
-    pub(crate) config: Config<'c>,
+    pub(crate) config: &'c Config<'c>,
     pub(crate) table: Table<P, TOKENS, UNCONFIRMED, SCOPE>,
     storage: S,
     numbers: Numbers,
@@ -92,7 +92,7 @@ where
     S: Storage,
 {
     pub(crate) fn new(
-        config: Config<'c>,
+        config: &'c Config<'c>,
         mut storage: S,
         rng: &mut dyn CryptoRng,
     ) -> Result<Self, Error> {
@@ -167,7 +167,7 @@ where
     {
         let hash = TokenHash::of(token, clear).ok_or(Refusal::TooLarge)?;
         let place = Place {
-            config: &self.config,
+            config: self.config,
             numbers: &self.numbers,
             secret: self.secret.as_bytes(),
             now: at.now,

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use ace_coap::block::{OperationKey, Received};
-use ace_coap::{CryptoRng, OutMessage, Slot};
+use ace_coap::{CryptoRng, OutMessage};
 use ace_crypto::Secret;
 use ace_oscore::storage::Storage;
 use ace_wire::ace::{AuthzInfoRequest, AuthzInfoResponse};
@@ -15,6 +15,7 @@ use crate::error::Refusal;
 use crate::event::{EventKind, Outcome};
 use crate::front::{Arrival, Sent};
 use crate::hints::{MAX_HINTS, Subject, hints};
+use crate::link::Slot;
 use crate::peer::{Peer, PeerBytes};
 use crate::rate::Admission;
 use crate::resource::{Access, Request, Resource, Resources, Response};
@@ -109,7 +110,27 @@ impl<
     const TRANSFERS: usize,
     const BODY: usize,
     const MTU: usize,
-> ResourceServer<'_, P, R, S, E, TOKENS, UNCONFIRMED, OBSERVERS, SCOPE, TRANSFERS, BODY, MTU>
+    const SESSIONS: usize,
+    const HANDSHAKES: usize,
+    const HANDSHAKE: usize,
+>
+    ResourceServer<
+        '_,
+        P,
+        R,
+        S,
+        E,
+        TOKENS,
+        UNCONFIRMED,
+        OBSERVERS,
+        SCOPE,
+        TRANSFERS,
+        BODY,
+        MTU,
+        SESSIONS,
+        HANDSHAKES,
+        HANDSHAKE,
+    >
 where
     P: Peer,
     R: Resources,
@@ -164,7 +185,7 @@ where
                     material: None,
                 };
                 let mut room = [0; MAX_HINTS];
-                let config = &self.store.config;
+                let config = self.store.config;
                 let payload = hints(config, at.now, at.wall, secret, subject, &mut room);
                 self.front
                     .answer(at, &with_format(Code::UNAUTHORIZED, payload))

@@ -283,11 +283,11 @@ impl Resources for Thermo {
     }
 }
 
-type Engine<'c> = ResourceServer<'c, u16, Thermo, Memory, Vec<Slot<u16>>>;
+type Engine<'c> = ResourceServer<'c, u16, Thermo, Memory, Vec<ace_rs::Slot<u16>>>;
 
 /// The resource server.
 pub struct RsNode<'c> {
-    config: ace_rs::Config<'c>,
+    config: &'c ace_rs::Config<'c>,
     has_clock: bool,
     memory: Memory,
     random: SeededRandom,
@@ -296,7 +296,7 @@ pub struct RsNode<'c> {
 }
 
 impl<'c> RsNode<'c> {
-    pub fn new(config: ace_rs::Config<'c>, has_clock: bool, seed: u64) -> Self {
+    pub fn new(config: &'c ace_rs::Config<'c>, has_clock: bool, seed: u64) -> Self {
         let (memory, mut random) = (Memory::default(), SeededRandom::new(seed));
         let engine = Self::engine(config, &memory, 0, &mut random);
         Self {
@@ -310,12 +310,12 @@ impl<'c> RsNode<'c> {
     }
 
     fn engine(
-        config: ace_rs::Config<'c>,
+        config: &'c ace_rs::Config<'c>,
         memory: &Memory,
         count: u32,
         random: &mut SeededRandom,
     ) -> Box<Engine<'c>> {
-        let engine = Engine::new(config, Thermo::new(count), memory.clone(), slots(), random);
+        let engine = Engine::new(config, Thermo::new(count), memory.clone(), rs_slots(), random);
         Box::new(engine.expect("a resource server"))
     }
 
@@ -333,8 +333,9 @@ impl<'c> RsNode<'c> {
 impl Node for RsNode<'_> {
     fn handle(&mut self, now: u64, from: u16, datagram: &[u8]) {
         let wall = self.wall(now);
+        let mut received = datagram.to_vec();
         self.engine
-            .handle(Instant(now), wall, from, datagram, &mut self.random);
+            .handle(Instant(now), wall, from, &mut received, &mut self.random);
         if let Some((path, code, payload)) = self.engine.resources_mut().last.take() {
             let message = ciphertext(datagram).expect("a handler ran without protection");
             self.runs.push(Run {
@@ -359,6 +360,10 @@ impl Node for RsNode<'_> {
     fn handle_timeout(&mut self, now: u64) {
         self.engine.handle_timeout(Instant(now), Some(wall(now)));
     }
+}
+
+fn rs_slots() -> Vec<ace_rs::Slot<u16>> {
+    std::iter::repeat_with(Slot::new).take(16).collect()
 }
 
 fn slots() -> Vec<Slot<u16>> {

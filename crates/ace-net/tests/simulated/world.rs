@@ -110,7 +110,7 @@ impl Setting {
             network,
             client: ClientNode::new(client, memory.clone(), seed),
             server: AsNode::new(site, seed ^ 0xa5),
-            rs: RsNode::new(rs, plan.has_clock, seed ^ 0x25),
+            rs: RsNode::new(&rs, plan.has_clock, seed ^ 0x25),
             corrupted: plan.conditions.corrupt > 0.0,
             report: Report {
                 seed,

@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use ace_coap::{Block, Instant, Slot};
+use ace_coap::{Block, Instant};
 use ace_crypto::{Aead, Hkdf};
 use ace_oscore::storage::{Key, Storage};
 use ace_oscore::{Parameters, RequestBinding, SEQUENCE_LIMIT, SecurityContext};
 use ace_rs::{
     Access, Config, Event, EventKind, MethodSet, Refusal, Request, Resource, ResourceServer,
-    Resources, Response, ScopeName, TokenKey, TrustedKey,
+    Resources, Response, ScopeName, Slot, TokenKey, TrustedKey,
 };
 use ace_testkit::SeededRandom;
 use ace_token::issue::{Claims, Cnf, Issuer, IssuingKey, OscoreInputMaterial, Scope};
@@ -365,6 +365,7 @@ impl Bench {
     pub fn boot(config: Config<'static>, flash: Flash, seed: u64) -> Self {
         let mut rng = SeededRandom::new(seed);
         let slots = vec![Slot::new(); 32];
+        let config = Box::leak(Box::new(config));
         let server = Server::new(config, App::default(), flash.clone(), slots, &mut rng).unwrap();
         Self {
             server,
@@ -392,8 +393,9 @@ impl Bench {
     }
 
     pub fn raw(&mut self, peer: u16, datagram: &[u8]) -> Vec<(u16, Owned)> {
+        let mut datagram = datagram.to_vec();
         self.server
-            .handle(self.now, self.wall, peer, datagram, &mut self.rng);
+            .handle(self.now, self.wall, peer, &mut datagram, &mut self.rng);
         self.drain()
     }
 

@@ -189,7 +189,8 @@ fn damaged_storage_is_an_error_at_the_start() {
     let mut rng = ace_testkit::SeededRandom::new(1);
     let slots = vec![ace_coap::Slot::new(); 8];
     let app = crate::bench::App::default();
-    let server = crate::bench::Server::new(config(), app, flash, slots, &mut rng);
+    let server =
+        crate::bench::Server::new(Box::leak(Box::new(config())), app, flash, slots, &mut rng);
     assert_eq!(server.err(), Some(ace_rs::Error::Storage));
 }
 

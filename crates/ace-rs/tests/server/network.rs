@@ -16,8 +16,9 @@ const CLIENT: u16 = 2;
 impl Node for Bench {
     fn handle(&mut self, now: u64, from: u16, datagram: &[u8]) {
         self.now = Instant(now);
+        let mut datagram = datagram.to_vec();
         self.server
-            .handle(self.now, self.wall, from, datagram, &mut self.rng);
+            .handle(self.now, self.wall, from, &mut datagram, &mut self.rng);
     }
 
     fn poll_transmit(&mut self, now: u64) -> Option<(u16, Vec<u8>)> {

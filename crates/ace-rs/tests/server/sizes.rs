@@ -3,8 +3,7 @@
 use core::mem::size_of;
 use core::net::SocketAddr;
 
-use ace_coap::Slot;
-use ace_rs::ResourceServer;
+use ace_rs::{ResourceServer, Slot};
 
 type Slots<const N: usize, const MTU: usize> = [Slot<SocketAddr, MTU>; N];
 type Server<

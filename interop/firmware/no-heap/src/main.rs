@@ -8,13 +8,12 @@
 use core::{convert::Infallible, net::Ipv4Addr, panic::PanicInfo, ptr};
 
 use ace_client::{Client, Instant};
-use ace_coap::Slot;
 use ace_crypto::{Aead, Hkdf};
 use ace_oscore::{
     Parameters,
     storage::{Key, Storage},
 };
-use ace_rs::{MethodSet, Request, Resource, ResourceServer, Resources, Response, TokenKey, TrustedKey};
+use ace_rs::{MethodSet, Request, Resource, ResourceServer, Resources, Response, Slot, TokenKey, TrustedKey};
 use ace_wire::coap::Code;
 
 const PORT: *mut u32 = 0x4004_8000 as *mut u32;
@@ -114,7 +113,7 @@ pub extern "C" fn _start() -> ! {
     let config = ace_rs::Config::new(&["lamp"], "coap://192.0.2.1/token", &keys);
     let lamp = Lamp([Resource::new("/led", MethodSet::PUT)]);
     let slots = [const { Slot::new() }; 8];
-    let Ok(mut server) = ResourceServer::<Ipv4Addr, _, _, _>::new(config, lamp, Board, slots, &mut Board) else {
+    let Ok(mut server) = ResourceServer::<Ipv4Addr, _, _, _>::new(&config, lamp, Board, slots, &mut Board) else {
         halt()
     };
 
@@ -122,7 +121,7 @@ pub extern "C" fn _start() -> ! {
     let _ = client.request(now(), None, Ipv4Addr::from_bits(read()), ace_client::Request::get("/temp"), &mut Board);
     loop {
         let length = receive(&mut buffer);
-        let datagram = buffer.get(..length).unwrap_or(&[]);
+        let datagram = buffer.get_mut(..length).unwrap_or(&mut []);
         let peer = Ipv4Addr::from_bits(read());
         client.handle(now(), None, peer, datagram, &mut Board);
         server.handle(now(), None, peer, datagram, &mut Board);

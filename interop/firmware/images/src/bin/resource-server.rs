@@ -4,8 +4,7 @@
 
 use core::net::SocketAddrV4;
 
-use ace_coap::Slot;
-use ace_rs::{Config, Error, ResourceServer};
+use ace_rs::{Config, Error, ResourceServer, Slot};
 use board::{Board, Place, clock, console, give_up, wall_clock};
 use images::{
     field,
@@ -26,12 +25,14 @@ type Engine =
 static ENGINE: Place<Result<Engine, Error>> = Place::new();
 static AUDIENCES: Place<[&'static str; 1]> = Place::new();
 static KEYS: Place<[ace_rs::TrustedKey<'static>; 1]> = Place::new();
+static CONFIG: Place<Config<'static>> = Place::new();
 
 fn run() -> ! {
     let Board { mut network, mut random, flash, provision: fields } = Board::start(5683);
     let audiences = AUDIENCES.fill(|| [fields.text(field::AUDIENCE)]);
     let Some(key) = things::token_key(fields) else { give_up("no key that opens tokens") };
-    let config = Config::new(audiences, fields.text(field::AS_URI), KEYS.fill(|| [key]));
+    let keys = KEYS.fill(|| [key]);
+    let config = CONFIG.fill(|| Config::new(audiences, fields.text(field::AS_URI), keys));
 
     let mut meter = Meter::new("start");
     let make = || ResourceServer::new(config, Things::new(), Records(flash), [const { Slot::new() }; 3], &mut random);
