@@ -11,9 +11,10 @@ TARGET = "thumbv7m-none-eabi"
 
 # Name: the program of the crate `images`, its features, and what the configuration is.
 CONFIGURATIONS = {
-    "empty": ("empty", [], "board, network stack and nothing else"),
-    "client-oscore": ("client", ["client"], "client, coap_oscore"),
-    "rs-oscore": ("resource-server", ["server"], "resource server, coap_oscore, 4 tokens"),
+    "bare": ("bare", [], "board and network stack"),
+    "empty": ("empty", [], "records in flash (`ace-embedded`)"),
+    "client-oscore": ("client", ["client", "oscore"], "client, coap_oscore"),
+    "rs-oscore": ("resource-server", ["server", "oscore"], "resource server, coap_oscore, 4 tokens"),
 }
 
 

@@ -32,8 +32,9 @@ fn run() -> ! {
     let Some(context) = field::oscore(fields) else { give_up("no OSCORE context") };
     let config = Config::new(as_address, fields.text(field::AS_URI), context);
 
+    let records = Records::open(flash);
     let mut meter = Meter::new("start");
-    let engine = meter.engine(|| ENGINE.fill(|| Client::new(config, Records(flash), &mut random)));
+    let engine = meter.engine(|| ENGINE.fill(|| Client::new(config, records, &mut random)));
     let Ok(engine) = engine else { give_up("the engine does not start") };
     meter.next("request");
     for request in REQUESTS {

@@ -34,8 +34,9 @@ fn run() -> ! {
     let keys = KEYS.fill(|| [key]);
     let config = CONFIG.fill(|| Config::new(audiences, fields.text(field::AS_URI), keys));
 
+    let records = Records::open(flash);
     let mut meter = Meter::new("start");
-    let make = || ResourceServer::new(config, Things::new(), Records(flash), [const { Slot::new() }; 3], &mut random);
+    let make = || ResourceServer::new(config, Things::new(), records, [const { Slot::new() }; 3], &mut random);
     let Ok(engine) = meter.engine(|| ENGINE.fill(make)) else { give_up("the engine does not start") };
     meter.next("datagram");
     console::line(&["ready"]);
