@@ -5,13 +5,14 @@ mod common;
 use std::collections::BTreeMap;
 
 use ace_client::{Client, Config, Event, Phase, Request};
-use ace_coap::{Instant, Slot};
+use ace_coap::Instant;
 use ace_crypto::Aead;
 use ace_embedded::FlashStorage;
 use ace_oscore::OscoreOption;
 use ace_oscore::storage::{Key, Storage as _};
 use ace_rs::{
-    MethodSet, Resource, ResourceServer, Resources, Response, SEQUENCE_KEY, TokenKey, TrustedKey,
+    MethodSet, Resource, ResourceServer, Resources, Response, SEQUENCE_KEY, Slot, TokenKey,
+    TrustedKey,
 };
 use ace_testkit::{Conditions, Network, Node, SeededRandom};
 use ace_wire::coap::{Code, Message};
@@ -168,7 +169,11 @@ impl Server {
     }
 
     fn boot(&mut self) {
-        let config = ace_rs::Config::new(&["thermo", "lamp"], "coap://as.example/token", KEYS);
+        let config = Box::leak(Box::new(ace_rs::Config::new(
+            &["thermo", "lamp"],
+            "coap://as.example/token",
+            KEYS,
+        )));
         let slots = (0..8).map(|_| Slot::new()).collect();
         self.engine = flash(&self.chip)
             .and_then(|flash| {
