@@ -38,7 +38,6 @@ mod tests;
 mod writer;
 
 pub use crate::Error;
-use float::half_to_f64;
 pub use reader::{Kind, Reader};
 pub use writer::Writer;
 pub(crate) use writer::count;

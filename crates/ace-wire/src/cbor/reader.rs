@@ -1,7 +1,4 @@
-use minicbor::data::Type;
-use minicbor::decode::{Decoder, Error as DecodeError};
-
-use super::{Error, Label, MAX_DEPTH, MAX_MAP_ENTRIES, half_to_f64};
+use super::{Error, Label, MAX_DEPTH, MAX_MAP_ENTRIES, float};
 
 /// The CBOR type of the next item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,30 +30,32 @@ pub enum Kind {
 /// A failed read leaves the position undefined: give up the whole input then.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
-    decoder: Decoder<'a>,
+    input: &'a [u8],
+    at: usize,
     depth: u8,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the first byte of `bytes`.
     #[must_use]
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self {
-            decoder: Decoder::new(bytes),
+            input: bytes,
+            at: 0,
             depth: 0,
         }
     }
 
     /// Offset of the next byte to read.
     #[must_use]
-    pub fn position(&self) -> usize {
-        self.decoder.position()
+    pub const fn position(&self) -> usize {
+        self.at
     }
 
     /// Whether all bytes are read.
     #[must_use]
     pub fn is_at_end(&self) -> bool {
-        self.decoder.position() >= self.decoder.input().len()
+        self.at >= self.input.len()
     }
 
     /// Checks that nothing follows.
@@ -76,31 +75,62 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::Truncated`], [`Error::IndefiniteLength`], [`Error::Malformed`].
     pub fn kind(&self) -> Result<Kind, Error> {
-        Ok(match self.decoder.datatype().map_err(refusal)? {
-            Type::U8 | Type::U16 | Type::U32 | Type::U64 => Kind::Int,
-            Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Int => Kind::Int,
-            Type::Bytes => Kind::Bytes,
-            Type::String => Kind::Text,
-            Type::Array => Kind::Array,
-            Type::Map => Kind::Map,
-            Type::Tag => Kind::Tag,
-            Type::F16 | Type::F32 | Type::F64 => Kind::Float,
-            Type::Bool => Kind::Bool,
-            Type::Null => Kind::Null,
-            Type::Undefined | Type::Simple => Kind::Simple,
-            Type::BytesIndef | Type::StringIndef | Type::ArrayIndef | Type::MapIndef => {
-                return Err(Error::IndefiniteLength);
-            }
-            Type::Break | Type::Unknown(_) => return Err(Error::Malformed),
-        })
+        let initial = self.initial().ok_or(Error::Truncated)?;
+        // RFC 8949, 3
+        match (initial >> 5, initial & 0x1f) {
+            (_, 28..=30) => Err(Error::Malformed),
+            (2..=5, 31) => Err(Error::IndefiniteLength),
+            (_, 31) => Err(Error::Malformed),
+            (0 | 1, _) => Ok(Kind::Int),
+            (2, _) => Ok(Kind::Bytes),
+            (3, _) => Ok(Kind::Text),
+            (4, _) => Ok(Kind::Array),
+            (5, _) => Ok(Kind::Map),
+            (6, _) => Ok(Kind::Tag),
+            (_, 20 | 21) => Ok(Kind::Bool),
+            (_, 22) => Ok(Kind::Null),
+            (_, 25..=27) => Ok(Kind::Float),
+            _ => Ok(Kind::Simple),
+        }
     }
 
-    fn expect(&self, kind: Kind) -> Result<(), Error> {
+    fn initial(&self) -> Option<u8> {
+        self.input.get(self.at).copied()
+    }
+
+    /// The argument of the next item, which must be of this kind.
+    #[inline(never)]
+    fn head(&mut self, kind: Kind) -> Result<u64, Error> {
         if self.kind()? == kind {
-            Ok(())
+            self.argument()
         } else {
             Err(Error::WrongType)
         }
+    }
+
+    /// The argument of the next item, whose initial byte [`Reader::kind`] has accepted.
+    fn argument(&mut self) -> Result<u64, Error> {
+        let info = self.initial().ok_or(Error::Truncated)? & 0x1f;
+        self.at = self.at.saturating_add(1);
+        if info < 24 {
+            return Ok(u64::from(info));
+        }
+        let mut argument = 0;
+        for byte in self.take(1 << (info & 3))? {
+            argument = argument << 8 | u64::from(*byte);
+        }
+        Ok(argument)
+    }
+
+    #[inline(never)]
+    fn take(&mut self, length: u64) -> Result<&'a [u8], Error> {
+        let rest = self.input.get(self.at..).unwrap_or_default();
+        let taken = usize::try_from(length)
+            .ok()
+            .and_then(|length| rest.get(..length));
+        let taken = taken.ok_or(Error::Truncated)?;
+        self.at = self.at.saturating_add(taken.len());
+        Ok(taken)
     }
 
     /// An integer from -2^63 to 2^63 - 1.
@@ -108,9 +138,10 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::WrongType`], [`Error::OutOfRange`], [`Error::Truncated`].
     pub fn int(&mut self) -> Result<i64, Error> {
-        self.expect(Kind::Int)?;
-        let value = self.decoder.int().map_err(refusal)?;
-        i64::try_from(value).map_err(|_| Error::OutOfRange)
+        let negative = self.negative();
+        let argument = i64::try_from(self.head(Kind::Int)?).map_err(|_| Error::OutOfRange)?;
+        // RFC 8949, 3.1: -1 - argument.
+        Ok(if negative { !argument } else { argument })
     }
 
     /// An unsigned integer.
@@ -118,9 +149,16 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::WrongType`] (also for negative integers), [`Error::Truncated`].
     pub fn uint(&mut self) -> Result<u64, Error> {
-        self.expect(Kind::Int)?;
-        let value = self.decoder.int().map_err(refusal)?;
-        u64::try_from(value).map_err(|_| Error::WrongType)
+        let negative = self.negative();
+        let argument = self.head(Kind::Int)?;
+        if negative {
+            return Err(Error::WrongType);
+        }
+        Ok(argument)
+    }
+
+    fn negative(&self) -> bool {
+        self.initial().is_some_and(|initial| initial & 0x20 != 0)
     }
 
     /// A byte string.
@@ -128,8 +166,8 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::WrongType`], [`Error::Truncated`], [`Error::IndefiniteLength`].
     pub fn bytes(&mut self) -> Result<&'a [u8], Error> {
-        self.expect(Kind::Bytes)?;
-        self.decoder.bytes().map_err(refusal)
+        let length = self.head(Kind::Bytes)?;
+        self.take(length)
     }
 
     /// A text string.
@@ -138,15 +176,8 @@ impl<'a> Reader<'a> {
     /// [`Error::WrongType`], [`Error::InvalidText`], [`Error::Truncated`],
     /// [`Error::IndefiniteLength`].
     pub fn text(&mut self) -> Result<&'a str, Error> {
-        self.expect(Kind::Text)?;
-        // The type and the length are checked: what is left is truncation and UTF-8.
-        self.decoder.str().map_err(|error| {
-            if error.is_end_of_input() {
-                Error::Truncated
-            } else {
-                Error::InvalidText
-            }
-        })
+        let length = self.head(Kind::Text)?;
+        core::str::from_utf8(self.take(length)?).map_err(|_| Error::InvalidText)
     }
 
     /// An integer or a text string.
@@ -166,8 +197,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::WrongType`], [`Error::Truncated`].
     pub fn bool(&mut self) -> Result<bool, Error> {
-        self.expect(Kind::Bool)?;
-        self.decoder.bool().map_err(refusal)
+        Ok(self.head(Kind::Bool)? == 21)
     }
 
     /// `null`.
@@ -175,8 +205,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::WrongType`], [`Error::Truncated`].
     pub fn null(&mut self) -> Result<(), Error> {
-        self.expect(Kind::Null)?;
-        self.decoder.null().map_err(refusal)
+        self.head(Kind::Null).map(drop)
     }
 
     /// A float of any precision.
@@ -184,23 +213,18 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::WrongType`], [`Error::Truncated`].
     pub fn float(&mut self) -> Result<f64, Error> {
-        match self.decoder.datatype().map_err(refusal)? {
-            Type::F16 => {
-                // Read here: minicbor reads halves only with a further dependency.
-                let at = self.decoder.position().saturating_add(1);
-                let bits = self
-                    .decoder
-                    .input()
-                    .get(at..)
-                    .and_then(<[u8]>::first_chunk::<2>);
-                let bits = bits.ok_or(Error::Truncated)?;
-                self.decoder.set_position(at.saturating_add(2));
-                Ok(half_to_f64(u16::from_be_bytes(*bits)))
-            }
-            Type::F32 => self.decoder.f32().map(f64::from).map_err(refusal),
-            Type::F64 => self.decoder.f64().map_err(refusal),
-            _ => Err(Error::WrongType),
-        }
+        self.float_bits().map(f64::from_bits)
+    }
+
+    /// The same as the bits of a double: made without arithmetic on floats, which a device without them pays 2 KB for.
+    pub(crate) fn float_bits(&mut self) -> Result<u64, Error> {
+        let info = self.initial().unwrap_or_default() & 0x1f;
+        let bits = self.head(Kind::Float)?;
+        Ok(match info {
+            25 => float::widen(bits, 5, 10),
+            26 => float::widen(bits, 8, 23),
+            _ => bits,
+        })
     }
 
     /// A tag number; its content is the next item.
@@ -208,8 +232,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`Error::WrongType`], [`Error::Truncated`].
     pub fn tag(&mut self) -> Result<u64, Error> {
-        self.expect(Kind::Tag)?;
-        self.decoder.tag().map(|tag| tag.as_u64()).map_err(refusal)
+        self.head(Kind::Tag)
     }
 
     /// A whole array: `element` is called for each element and must read exactly that one.
@@ -221,6 +244,14 @@ impl<'a> Reader<'a> {
     where
         F: FnMut(u64, &mut Self) -> Result<(), Error>,
     {
+        self.each_element(&mut element)
+    }
+
+    // One instance for all callers, as with maps.
+    fn each_element(
+        &mut self,
+        element: &mut dyn FnMut(u64, &mut Self) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
         let count = self.enter(Kind::Array)?;
         for index in 0..count {
             element(index, self)?;
@@ -231,7 +262,6 @@ impl<'a> Reader<'a> {
 
     /// The head of an array; its elements come next. Returns their number.
     pub(crate) fn array_head(&mut self) -> Result<u64, Error> {
-        self.expect(Kind::Array)?;
         self.count(Kind::Array)
     }
 
@@ -246,6 +276,13 @@ impl<'a> Reader<'a> {
     where
         F: FnMut(Label<'a>, &mut Self) -> Result<(), Error>,
     {
+        self.each_entry(&mut entry)
+    }
+
+    fn each_entry(
+        &mut self,
+        entry: &mut dyn FnMut(Label<'a>, &mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let count = self.enter(Kind::Map)?;
         if count > MAX_MAP_ENTRIES as u64 {
             return Err(Error::TooManyEntries);
@@ -273,7 +310,7 @@ impl<'a> Reader<'a> {
     /// [`Error::Truncated`], [`Error::Malformed`], [`Error::IndefiniteLength`],
     /// [`Error::InvalidText`], [`Error::TooDeep`]. Duplicate keys inside are not looked for.
     pub fn skip(&mut self) -> Result<&'a [u8], Error> {
-        let start = self.decoder.position();
+        let start = self.at;
         // Items still to come at each open level.
         let mut levels = [0u64; MAX_DEPTH as usize + 1];
         let mut level = 0usize;
@@ -288,19 +325,21 @@ impl<'a> Reader<'a> {
             }
             *left = left.saturating_sub(1);
             let inner = match self.kind()? {
-                Kind::Int => self.decoder.int().map(drop).map_err(refusal).map(|()| 0)?,
-                Kind::Bytes => self.bytes().map(|_| 0)?,
                 Kind::Text => self.text().map(|_| 0)?,
-                Kind::Bool => self.bool().map(|_| 0)?,
-                Kind::Null => self.null().map(|()| 0)?,
-                Kind::Float => self.float().map(|_| 0)?,
-                Kind::Simple => self.simple().map(|_| 0)?,
-                Kind::Tag => {
-                    self.tag()?;
-                    *left = left.saturating_add(1);
+                Kind::Bytes => self.bytes().map(|_| 0)?,
+                kind @ (Kind::Array | Kind::Map) => self.count(kind)?,
+                kind => {
+                    let one_byte = self.initial() != Some(0xf8);
+                    let argument = self.argument()?;
+                    if kind == Kind::Tag {
+                        *left = left.saturating_add(1);
+                    }
+                    // RFC 8949, 3.3: values below 32 have no two-byte form.
+                    if kind == Kind::Simple && !one_byte && argument < 32 {
+                        return Err(Error::Malformed);
+                    }
                     0
                 }
-                kind @ (Kind::Array | Kind::Map) => self.count(kind)?,
             };
             if inner > 0 {
                 level = level.saturating_add(1);
@@ -310,39 +349,28 @@ impl<'a> Reader<'a> {
                 *levels.get_mut(level).ok_or(Error::TooDeep)? = inner;
             }
         }
-        let end = self.decoder.position();
-        self.decoder.input().get(start..end).ok_or(Error::Truncated)
+        self.input.get(start..self.at).ok_or(Error::Truncated)
     }
 
     /// Number of items inside the array or map that comes next; more items than bytes left is
     /// refused at once, so that a loop over the count is bounded by the input.
     fn count(&mut self, kind: Kind) -> Result<u64, Error> {
-        let (count, items) = match kind {
-            Kind::Array => {
-                let count = self.decoder.array().map_err(refusal)?;
-                (count, count)
-            }
-            _ => {
-                let count = self.decoder.map().map_err(refusal)?;
-                (count, count.map(|pairs| pairs.saturating_mul(2)))
-            }
+        let count = self.head(kind)?;
+        let items = if kind == Kind::Map {
+            count.saturating_mul(2)
+        } else {
+            count
         };
-        let (Some(_), Some(items)) = (count, items) else {
-            return Err(Error::IndefiniteLength);
-        };
-        let left = self
-            .decoder
-            .input()
-            .len()
-            .saturating_sub(self.decoder.position());
-        if items > left as u64 {
+        if items > self.input.len().saturating_sub(self.at) as u64 {
             return Err(Error::Truncated);
         }
         Ok(items)
     }
 
     fn enter(&mut self, kind: Kind) -> Result<u64, Error> {
-        self.expect(kind)?;
+        if self.kind()? != kind {
+            return Err(Error::WrongType);
+        }
         if self.depth >= MAX_DEPTH {
             return Err(Error::TooDeep);
         }
@@ -353,28 +381,5 @@ impl<'a> Reader<'a> {
 
     fn leave(&mut self) {
         self.depth = self.depth.saturating_sub(1);
-    }
-
-    fn simple(&mut self) -> Result<u8, Error> {
-        if self.decoder.datatype().map_err(refusal)? == Type::Undefined {
-            return self.decoder.undefined().map(|()| 23).map_err(refusal);
-        }
-        let two_bytes = self.decoder.input().get(self.decoder.position()) == Some(&0xf8);
-        match self.decoder.simple().map_err(refusal)? {
-            // RFC 8949, 3.3: values below 32 have no two-byte form.
-            0..=31 if two_bytes => Err(Error::Malformed),
-            value => Ok(value),
-        }
-    }
-}
-
-fn refusal(error: DecodeError) -> Error {
-    if error.is_end_of_input() {
-        Error::Truncated
-    } else if error.is_type_mismatch() {
-        Error::WrongType
-    } else {
-        // A length that does not fit the address space.
-        Error::Truncated
     }
 }

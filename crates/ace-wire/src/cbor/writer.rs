@@ -1,6 +1,3 @@
-use minicbor::encode::write::Cursor;
-use minicbor::encode::{Encoder, Error as EncodeError};
-
 use super::{Error, Label};
 
 /// Writes CBOR items in preferred (shortest) encoding into a caller's buffer.
@@ -9,7 +6,8 @@ use super::{Error, Label};
 /// after. Every method fails with [`Error::BufferTooSmall`] alone; what was written before stays.
 #[derive(Debug)]
 pub struct Writer<'b> {
-    encoder: Encoder<Cursor<&'b mut [u8]>>,
+    out: &'b mut [u8],
+    at: usize,
 }
 
 type Written = Result<(), Error>;
@@ -17,15 +15,13 @@ type Written = Result<(), Error>;
 impl<'b> Writer<'b> {
     /// A writer at the start of `out`.
     pub fn new(out: &'b mut [u8]) -> Self {
-        Self {
-            encoder: Encoder::new(Cursor::new(out)),
-        }
+        Self { out, at: 0 }
     }
 
     /// Number of bytes written.
     #[must_use]
     pub fn position(&self) -> usize {
-        self.encoder.writer().position()
+        self.at
     }
 
     /// Ends the writing; returns the number of bytes written.
@@ -39,7 +35,12 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn int(&mut self, value: i64) -> Written {
-        self.encoder.i64(value).map(drop).map_err(refusal)
+        // RFC 8949, 3.1: -1 - argument.
+        if value < 0 {
+            self.head(1, (!value).unsigned_abs())
+        } else {
+            self.head(0, value.unsigned_abs())
+        }
     }
 
     /// An unsigned integer.
@@ -47,7 +48,7 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn uint(&mut self, value: u64) -> Written {
-        self.encoder.u64(value).map(drop).map_err(refusal)
+        self.head(0, value)
     }
 
     /// A byte string.
@@ -55,7 +56,8 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn bytes(&mut self, value: &[u8]) -> Written {
-        self.encoder.bytes(value).map(drop).map_err(refusal)
+        self.head(2, value.len() as u64)?;
+        self.raw(value)
     }
 
     /// The head of a byte string of `length` bytes, which the caller puts behind it.
@@ -63,10 +65,7 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn bytes_head(&mut self, length: usize) -> Written {
-        self.encoder
-            .bytes_len(length as u64)
-            .map(drop)
-            .map_err(refusal)
+        self.head(2, length as u64)
     }
 
     /// A text string.
@@ -74,7 +73,8 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn text(&mut self, value: &str) -> Written {
-        self.encoder.str(value).map(drop).map_err(refusal)
+        self.head(3, value.len() as u64)?;
+        self.raw(value.as_bytes())
     }
 
     /// An integer or a text string.
@@ -93,7 +93,7 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn bool(&mut self, value: bool) -> Written {
-        self.encoder.bool(value).map(drop).map_err(refusal)
+        self.head(7, 20 + u64::from(value))
     }
 
     /// `null`.
@@ -101,7 +101,7 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn null(&mut self) -> Written {
-        self.encoder.null().map(drop).map_err(refusal)
+        self.head(7, 22)
     }
 
     /// A double-precision float.
@@ -109,7 +109,8 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn float(&mut self, value: f64) -> Written {
-        self.encoder.f64(value).map(drop).map_err(refusal)
+        self.raw(&[0xfb])?;
+        self.raw(&value.to_be_bytes())
     }
 
     /// The head of an array of `length` elements.
@@ -117,7 +118,7 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn array(&mut self, length: usize) -> Written {
-        self.encoder.array(length as u64).map(drop).map_err(refusal)
+        self.head(4, length as u64)
     }
 
     /// The head of a map of `pairs` pairs.
@@ -125,7 +126,7 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn map(&mut self, pairs: usize) -> Written {
-        self.encoder.map(pairs as u64).map(drop).map_err(refusal)
+        self.head(5, pairs as u64)
     }
 
     /// A tag; its content is the next item.
@@ -133,10 +134,7 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn tag(&mut self, tag: u64) -> Written {
-        self.encoder
-            .tag(minicbor::data::Tag::new(tag))
-            .map(drop)
-            .map_err(refusal)
+        self.head(6, tag)
     }
 
     /// Bytes that are CBOR already.
@@ -144,11 +142,27 @@ impl<'b> Writer<'b> {
     /// # Errors
     /// [`Error::BufferTooSmall`].
     pub fn raw(&mut self, cbor: &[u8]) -> Written {
-        use minicbor::encode::Write;
-        self.encoder
-            .writer_mut()
-            .write_all(cbor)
-            .map_err(|_| Error::BufferTooSmall)
+        let place = self.out.get_mut(self.at..).unwrap_or_default();
+        let place = place.get_mut(..cbor.len()).ok_or(Error::BufferTooSmall)?;
+        place.copy_from_slice(cbor);
+        self.at = self.at.saturating_add(cbor.len());
+        Ok(())
+    }
+
+    /// Major type and argument, in the shortest form.
+    // RFC 8949, 3 and 4.2.1
+    #[inline(never)]
+    fn head(&mut self, major: u8, argument: u64) -> Written {
+        let bytes = argument.to_be_bytes();
+        let (info, zeros) = match argument {
+            0..24 => (bytes.last().copied().unwrap_or_default(), 8),
+            24..0x100 => (24, 7),
+            0x100..0x1_0000 => (25, 6),
+            0x1_0000..0x1_0000_0000 => (26, 4),
+            _ => (27, 0),
+        };
+        self.raw(&[major << 5 | info])?;
+        self.raw(bytes.get(zeros..).unwrap_or_default())
     }
 
     /// The key `key` and a byte string, if there is one.
@@ -185,10 +199,6 @@ impl<'b> Writer<'b> {
         self.int(key)?;
         self.label(value)
     }
-}
-
-fn refusal<E>(_: EncodeError<E>) -> Error {
-    Error::BufferTooSmall
 }
 
 /// How many of `present` are true: the number of pairs of a map with optional entries.

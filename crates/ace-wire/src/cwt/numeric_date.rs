@@ -1,8 +1,6 @@
 use crate::cbor::{Error, Kind, Reader, Writer};
 
 const NANOSECONDS: u32 = 1_000_000_000;
-/// Floats at or above this have no exact seconds any more.
-const EXACT_FLOAT_SECONDS: f64 = 9_007_199_254_740_992.0; // 2^53
 
 /// Seconds since 1970-01-01T00:00Z, an integer or a float on the wire (RFC 8392, 2).
 ///
@@ -44,32 +42,43 @@ impl NumericDate {
                 Err(Error::WrongType) => Err(Error::NumericDate),
                 Err(error) => Err(error),
             },
-            Kind::Float => Self::from_float(reader.float()?),
+            Kind::Float => Self::from_float(reader.float_bits()?),
             _ => Err(Error::WrongType),
         }
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "0 <= value < 2^53 is checked, a fraction is below 1"
-    )]
-    fn from_float(value: f64) -> Result<Self, Error> {
-        // False for NaN as well.
-        if !(0.0..EXACT_FLOAT_SECONDS).contains(&value) {
+    /// From the bits of a double, in integers: a device without a floating point unit pays 2 KB for arithmetic on doubles.
+    fn from_float(bits: u64) -> Result<Self, Error> {
+        // Zero with either sign.
+        if bits << 1 == 0 {
+            return Ok(Self::from_seconds(0));
+        }
+        // Negative ones come out too large.
+        let exponent = bits >> 52;
+        // From 2^53 on there are no exact seconds any more; infinities and NaN are above it too.
+        if exponent >= 1023 + 53 {
             return Err(Error::NumericDate);
         }
-        let seconds = value as u64;
-        let fraction = value - seconds as f64;
-        let nanoseconds = (fraction * f64::from(NANOSECONDS) + 0.5) as u32;
-        Ok(if nanoseconds < NANOSECONDS {
-            Self {
+        let mantissa = bits & ((1 << 52) - 1) | 1 << 52;
+        // Where the point is in the mantissa, from the right: 0 to 1075.
+        let point = 1023 + 52 - exponent;
+        let seconds = if point < 64 { mantissa >> point } else { 0 };
+        // The fraction, in units of 2^-64; what is shifted out is far below a nanosecond.
+        let fraction = match point {
+            0 => 0,
+            1..=64 => mantissa << (64 - point),
+            65..=127 => mantissa >> (point - 64),
+            _ => 0,
+        };
+        let (high, low) = (fraction >> 32, fraction & 0xffff_ffff);
+        let scale = u64::from(NANOSECONDS);
+        let nanoseconds = (high * scale + ((low * scale) >> 32) + (1 << 31)) >> 32;
+        Ok(match u32::try_from(nanoseconds) {
+            Ok(nanoseconds) if nanoseconds < NANOSECONDS => Self {
                 seconds,
                 nanoseconds,
-            }
-        } else {
-            Self::from_seconds(seconds.saturating_add(1))
+            },
+            _ => Self::from_seconds(seconds.saturating_add(1)),
         })
     }
 

@@ -76,6 +76,53 @@ fn rfc8392_a_7_a_date_may_be_a_float() {
 }
 
 #[test]
+fn dates_are_those_of_arithmetic_on_doubles() {
+    let date = |value: f64| {
+        let mut payload = hex("a1 04 fb0000000000000000");
+        payload[3..].copy_from_slice(&value.to_be_bytes());
+        ClaimsSet::parse(&payload).map(|claims| claims.exp.unwrap())
+    };
+    let edges = [
+        0.0,
+        -0.0,
+        0.999_999_999_4,
+        0.999_999_999_6,
+        4.9e-324,
+        2.3e-308,
+        1e-20,
+        1e-9,
+        0.6e-9,
+        9_007_199_254_740_991.0,
+    ];
+    let dense = (0..4000u32).map(|n| f64::from(n) * 1.7e-3 * 2f64.powi(n as i32 % 60 - 8));
+    for value in edges.into_iter().chain(dense) {
+        let mut seconds = value as u64;
+        let mut nanoseconds = ((value - seconds as f64) * 1e9 + 0.5) as u32;
+        if nanoseconds == 1_000_000_000 {
+            (seconds, nanoseconds) = (seconds + 1, 0);
+        }
+        let date = date(value).unwrap();
+        assert_eq!(
+            (date.seconds(), date.nanoseconds()),
+            (seconds, nanoseconds),
+            "{value:e}"
+        );
+    }
+    for value in [
+        -1.0,
+        -4.9e-324,
+        9_007_199_254_740_992.0,
+        1e300,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+        -f64::NAN,
+    ] {
+        assert_eq!(date(value), Err(Error::NumericDate), "{value:e}");
+    }
+}
+
+#[test]
 fn rfc9203_3_2_figure_6_claims() {
     let figure = hex(
         "A5 03 76 74656D7053656E736F72496E4C6976696E67526F6F6D 06 1A 5112D728 04 1A 51145DC8
