@@ -45,7 +45,7 @@ pub async fn request(arguments: &Request, output: &Output) -> Result<(), Failure
     };
     let storage = state::open_client(&state)?;
 
-    let mut config = ace_client::Config::new(as_peer, &bundle.authorization_server.uri, context);
+    let mut config = ace_client::Config::new(as_peer, &bundle.authorization_server.uri, ace_client::AsSecurity::Oscore(context));
     // Each number is written down before it is used, none is skipped: see `state::open_client`.
     config.reservation = 1;
     let (trace, heard) = (Trace::new(*output, as_peer, rs), Heard::default());

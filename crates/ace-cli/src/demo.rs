@@ -109,7 +109,7 @@ pub async fn run(demo: Demo, output: &Output) -> Result<(), Failure> {
     let meter = Meter::new(rs, Trace::new(*output, as_address, rs));
     let watch = |watched: Watched<'_>| meter.message(&watched);
     let context = parameters(&bundle.authorization_server.oscore, "alice")?;
-    let mut client = ace_client::Config::new(as_address, &bundle.authorization_server.uri, context);
+    let mut client = ace_client::Config::new(as_address, &bundle.authorization_server.uri, ace_client::AsSecurity::Oscore(context));
     client.on_denied = OnDenied::Report;
     client.renew_before = Duration::ZERO;
     client.watch = Watch(Some(&watch));

@@ -15,7 +15,7 @@ use crate::observe::Observed;
 use crate::queue::{Queue, Queued};
 use crate::request::Stored;
 use crate::table::{Record, Table};
-use crate::{Config, Event, Phase, Reason, Request, RequestError};
+use crate::{AsSecurity, Config, Event, Phase, Reason, Request, RequestError};
 
 /// The client of RFC 9200 and RFC 9203, without IO: see the crate's first page.
 ///
@@ -26,7 +26,8 @@ use crate::{Config, Event, Phase, Reason, Request, RequestError};
 /// - `BODY`: bytes for a request (path, query, audience, scope and payload together), and as many
 ///   for the body being sent or received. At least 96 more than the longest token.
 /// - `SLOTS`: CoAP messages remembered; at least 3 with an observation, 2 without.
-/// - `MTU`: longest CoAP message, at least 256.
+/// - `MTU`: longest CoAP message, at least 256; inside DTLS, longest record.
+/// - `HANDSHAKE`: bytes for the messages of one DTLS handshake; without DTLS they take no memory.
 pub struct Client<
     'c,
     P,
@@ -36,6 +37,7 @@ pub struct Client<
     const BODY: usize = 1024,
     const SLOTS: usize = 3,
     const MTU: usize = 1152,
+    const HANDSHAKE: usize = 1024,
 > {
     pub(crate) config: Config<'c, P>,
     pub(crate) storage: S,
@@ -71,8 +73,14 @@ pub(crate) struct Caller<'r> {
 pub enum ClientError {
     /// `as_uri` is no CoAP URI.
     AsUri,
-    /// `as_context` makes no OSCORE context.
+    /// The scheme of `as_uri` does not go with `as_security`: `coap` with OSCORE, `coaps` with DTLS.
+    AsScheme,
+    /// `as_security` holds parameters that make no OSCORE context.
+    #[cfg(feature = "oscore")]
     AsContext(OscoreError),
+    /// `as_security` holds a pre-shared key or an identity too long for DTLS, or empty ones.
+    #[cfg(feature = "dtls")]
+    AsCredential,
     /// The storage does not work, or its record of sequence numbers is corrupt: without it the
     /// context with the authorization server must not be used (RFC 8613, B.1.1).
     Storage,
@@ -84,6 +92,14 @@ impl core::fmt::Display for ClientError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::AsUri => f.write_str("the URI of the authorization server is no CoAP URI"),
+            Self::AsScheme => f.write_str(
+                "the URI of the authorization server must be coap: with OSCORE and coaps: with DTLS",
+            ),
+            #[cfg(feature = "dtls")]
+            Self::AsCredential => {
+                f.write_str("key or identity towards the authorization server is empty or too long")
+            }
+            #[cfg(feature = "oscore")]
             Self::AsContext(error) => write!(f, "context with the authorization server: {error}"),
             Self::Storage => f.write_str("the storage of sequence numbers does not work"),
             Self::AuthzInfo => f.write_str("the path of authz-info is not absolute"),
@@ -102,7 +118,8 @@ impl<
     const BODY: usize,
     const SLOTS: usize,
     const MTU: usize,
-> Client<'c, P, S, TOKENS, GRANT, BODY, SLOTS, MTU>
+    const HANDSHAKE: usize,
+> Client<'c, P, S, TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>
 {
     /// A client that goes on from what its storage holds.
     ///
@@ -129,8 +146,13 @@ impl<
         if !config.authz_info.starts_with('/') {
             return Err(ClientError::AuthzInfo);
         }
+        let parameters = match &config.as_security {
+            AsSecurity::Oscore(parameters) => parameters,
+            #[cfg(feature = "dtls")]
+            AsSecurity::Dtls(_) => return Err(ClientError::AsScheme),
+        };
         let mut as_context =
-            SecurityContext::derive(&config.as_context).map_err(ClientError::AsContext)?;
+            SecurityContext::derive(parameters).map_err(ClientError::AsContext)?;
         let key = Key(config.storage_key);
         storage::restore(&mut as_context, &mut storage, key, config.reservation)
             .map_err(|_| ClientError::Storage)?;
@@ -231,13 +253,13 @@ impl<
         &mut self.storage
     }
 
-    /// Takes a datagram.
+    /// Takes a datagram; what is protected is opened in place.
     pub fn handle(
         &mut self,
         now: Instant,
         wall: Option<u64>,
         peer: P,
-        datagram: &[u8],
+        datagram: &mut [u8],
         rng: &mut dyn CryptoRng,
     ) {
         let caller = &mut Caller { now, wall, rng };
@@ -493,7 +515,8 @@ impl<
     const BODY: usize,
     const SLOTS: usize,
     const MTU: usize,
-> core::fmt::Debug for Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU>
+    const HANDSHAKE: usize,
+> core::fmt::Debug for Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>
 {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Client")

@@ -1,6 +1,9 @@
 use core::time::Duration;
 
 use ace_coap::Transmission;
+#[cfg(feature = "_rpk")]
+use ace_crypto::{SigningKey, VerifyingKey};
+#[cfg(feature = "oscore")]
 use ace_oscore::Parameters;
 
 use crate::Watch;
@@ -15,16 +18,75 @@ pub enum OnDenied {
     Report,
 }
 
+/// How the client and its authorization server know each other.
+#[derive(Debug, Clone, Copy)]
+pub enum AsSecurity<'c> {
+    /// By an OSCORE context, from this side: the sender is the client. No other client may have the same:
+    /// with separate storages, two would use one nonce twice.
+    #[cfg(feature = "oscore")]
+    Oscore(Parameters<'c>),
+    /// By the keys of a DTLS handshake (RFC 9202, 6).
+    #[cfg(feature = "dtls")]
+    Dtls(DtlsCredential<'c>),
+}
+
+/// Keys of a DTLS handshake with the authorization server.
+#[cfg(feature = "dtls")]
+#[derive(Clone, Copy)]
+pub enum DtlsCredential<'c> {
+    /// A pre-shared key.
+    Psk {
+        /// Sent in the clear; 1 to 512 bytes of any value.
+        identity: &'c [u8],
+        /// 1 to 64 bytes.
+        key: &'c [u8],
+    },
+    /// Raw public keys (RFC 7250).
+    #[cfg(feature = "_rpk")]
+    Rpk {
+        /// The client's own key.
+        key: &'c SigningKey,
+        /// The key of the authorization server; no other is accepted.
+        peer: VerifyingKey,
+    },
+}
+
+#[cfg(feature = "dtls")]
+impl core::fmt::Debug for DtlsCredential<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Psk { identity, .. } => f
+                .debug_struct("Psk")
+                .field("identity", identity)
+                .finish_non_exhaustive(),
+            #[cfg(feature = "_rpk")]
+            Self::Rpk { .. } => f.debug_struct("Rpk").finish_non_exhaustive(),
+        }
+    }
+}
+
 /// What a [`Client`](crate::Client) is told once.
 #[derive(Debug, Clone, Copy)]
 pub struct Config<'c, P> {
     /// Where the authorization server is reached.
     pub as_peer: P,
-    /// URI of its token endpoint, `coap://as.example.com/token`: the one authorization server that
-    /// hints may name.
+    /// URI of its token endpoint, `coap://as.example.com/token` (with DTLS `coaps:`): the one
+    /// authorization server that hints may name.
     pub as_uri: &'c str,
-    /// The OSCORE context shared with it, from this side: the sender is the client.
-    pub as_context: Parameters<'c>,
+    /// How it is spoken to.
+    pub as_security: AsSecurity<'c>,
+    /// The client's own key towards resource servers: with one, raw public keys are offered to the
+    /// authorization server for its tokens (RFC 9202, 3.2.1). Default none.
+    #[cfg(feature = "_rpk")]
+    pub own_key: Option<&'c SigningKey>,
+    /// Where the resource server at this CoAP address speaks DTLS. Default: at the same address.
+    #[cfg(feature = "dtls")]
+    pub coaps: fn(P) -> P,
+    /// Whether a token with a pre-shared key goes to the resource server inside the handshake, if it
+    /// is not longer than 512 bytes, and is not uploaded before (RFC 9202, 3.3.2). Default no: what the
+    /// resource server finds wrong with a token, it can say of an upload alone.
+    #[cfg(feature = "dtls")]
+    pub token_in_handshake: bool,
     /// Path of the authorization information endpoint of resource servers. Default `/authz-info`.
     pub authz_info: &'c str,
     /// What to do when a right is missing. Default [`OnDenied::Update`].
@@ -59,11 +121,17 @@ pub struct Config<'c, P> {
 
 impl<'c, P> Config<'c, P> {
     /// The defaults, for an authorization server.
-    pub fn new(as_peer: P, as_uri: &'c str, as_context: Parameters<'c>) -> Self {
+    pub fn new(as_peer: P, as_uri: &'c str, as_security: AsSecurity<'c>) -> Self {
         Self {
             as_peer,
             as_uri,
-            as_context,
+            as_security,
+            #[cfg(feature = "_rpk")]
+            own_key: None,
+            #[cfg(feature = "dtls")]
+            coaps: |peer| peer,
+            #[cfg(feature = "dtls")]
+            token_in_handshake: false,
             authz_info: "/authz-info",
             on_denied: OnDenied::default(),
             attempts: 4,

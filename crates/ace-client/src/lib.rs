@@ -25,7 +25,7 @@
 //! ```
 //!
 //! ```
-//! use ace_client::{Client, Config, Event, Instant, Phase, Request};
+//! use ace_client::{AsSecurity, Client, Config, Event, Instant, Phase, Request};
 //! use ace_crypto::{Aead, Hkdf};
 //! use ace_oscore::{Parameters, storage::{Key, Storage}};
 //! # use ace_testkit::SeededRandom as BoardRandom;
@@ -57,7 +57,7 @@
 //!     aead: Aead::AesCcm16_64_128,
 //!     hkdf: Hkdf::Sha256,
 //! };
-//! let config = Config::new(authorization_server, "coap://as.example.com/token", context);
+//! let config = Config::new(authorization_server, "coap://as.example.com/token", AsSecurity::Oscore(context));
 //! let mut rng = BoardRandom::new(1);
 //! let mut client: Client<_, _> = Client::new(config, Flash::default(), &mut rng).unwrap();
 //!
@@ -94,7 +94,7 @@
 //!
 //! **Memory.** All of it in [`Client`], sized by its parameters; no heap. In bytes:
 //!
-//! | `Client<P, S, TOKENS, GRANT, BODY, SLOTS, MTU>` | 32-bit | 64-bit |
+//! | `Client<P, S, TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>` | 32-bit | 64-bit |
 //! |---|---|---|
 //! | the default: 2, 640, 1024, 3, 1152 | 9,800 | 10,100 |
 //! | 1, 256, 320, 2, 384 | 4,100 | 4,300 |
@@ -104,7 +104,7 @@
 //!
 //! **Panics.** None. `new` refuses impossible sizes at compile time.
 //!
-//! **Caveats.** The storage holds keys: it must be as safe as the device. [`Config::as_context`] must be the client's own:
+//! **Caveats.** The storage holds keys: it must be as safe as the device. [`AsSecurity::Oscore`] must be the client's own:
 //! two clients with the same context and separate storages would use one nonce twice. Response bodies are put together
 //! inside OSCORE; outer block-wise transfer of OSCORE messages, as proxies may do, and Echo outside of OSCORE on protected
 //! exchanges are not understood.
@@ -126,6 +126,9 @@
 #[cfg(test)]
 extern crate std;
 
+#[cfg(not(any(feature = "oscore", feature = "dtls")))]
+compile_error!("at least one profile: feature `oscore` or `dtls`");
+
 mod client;
 mod config;
 mod event;
@@ -146,7 +149,9 @@ mod watch;
 
 pub use ace_coap::{Instant, Transmission};
 pub use client::{Client, ClientError};
-pub use config::{Config, OnDenied};
+#[cfg(feature = "dtls")]
+pub use config::DtlsCredential;
+pub use config::{AsSecurity, Config, OnDenied};
 pub use event::{Event, Phase, Reason, Refusal, Step};
 pub use grant::{MAX_NONCE, MAX_SALT};
 pub use observe::MAX_OBSERVED;

@@ -66,7 +66,8 @@ impl<
     const BODY: usize,
     const SLOTS: usize,
     const MTU: usize,
-> Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU>
+    const HANDSHAKE: usize,
+> Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>
 {
     /// Takes a message for the observation's request.
     pub(crate) fn notified(&mut self, caller: &mut Caller<'_>, message: &Message<'_>) {

@@ -30,7 +30,8 @@ impl<
     const BODY: usize,
     const SLOTS: usize,
     const MTU: usize,
-> Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU>
+    const HANDSHAKE: usize,
+> Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>
 {
     /// Takes a response.
     pub(crate) fn receive(

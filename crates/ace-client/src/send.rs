@@ -39,7 +39,8 @@ impl<
     const BODY: usize,
     const SLOTS: usize,
     const MTU: usize,
-> Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU>
+    const HANDSHAKE: usize,
+> Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>
 {
     /// The request to the resource that the flow is for; a renewal has none.
     pub(crate) fn target(&self) -> Option<Request<'_>> {

@@ -25,7 +25,8 @@ impl<
     const BODY: usize,
     const SLOTS: usize,
     const MTU: usize,
-> Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU>
+    const HANDSHAKE: usize,
+> Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>
 {
     /// Takes the whole answer of the stage; its body is in the work buffer.
     pub(crate) fn complete(&mut self, caller: &mut Caller<'_>, answer: Answer) {

@@ -287,10 +287,10 @@ fn rfc8613_8_4_unprotected_error_of_the_as_is_tried_again_and_reported() {
         1,
         Default::default(),
         Config {
-            as_context: ace_oscore::Parameters {
+            as_security: ace_client::AsSecurity::Oscore(ace_oscore::Parameters {
                 master_secret: &[0; 16],
                 ..common::as_context()
-            },
+            }),
             ..config()
         },
     );

@@ -5,7 +5,7 @@ mod common;
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use ace_client::{Client, ClientError, Config, Phase, Reason, Request, Step};
+use ace_client::{AsSecurity, Client, ClientError, Config, Phase, Reason, Request, Step};
 use ace_oscore::OscoreOption;
 use ace_testkit::SeededRandom;
 use ace_wire::ace::ErrorCode;
@@ -267,7 +267,10 @@ fn configuration_that_cannot_work_is_refused() {
         Some(ClientError::AuthzInfo)
     );
     let mut same = config();
-    same.as_context.recipient_id = same.as_context.sender_id;
+    let AsSecurity::Oscore(context) = &mut same.as_security else {
+        panic!("OSCORE");
+    };
+    context.recipient_id = context.sender_id;
     let same = make(same);
     assert_eq!(
         same,

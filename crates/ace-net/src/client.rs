@@ -151,7 +151,7 @@ impl<'c, S: Storage> Requester<'c, S> {
                 return Ok(outcome);
             }
             tokio::select! {
-                received = udp::receive(&self.socket, &mut buffer) => {
+                received = udp::receive_mut(&self.socket, &mut buffer) => {
                     let (datagram, peer) = received?;
                     watch(Seen::Received(peer, datagram));
                     self.engine.handle(self.clock.now(), wall_clock(), peer, datagram, &mut rng);

@@ -63,8 +63,9 @@ pub struct ClientNode<
     const BODY: usize = 1024,
     const SLOTS: usize = 3,
     const MTU: usize = 1152,
+    const HANDSHAKE: usize = 1024,
 > {
-    pub client: Client<'static, u16, Memory, TOKENS, GRANT, BODY, SLOTS, MTU>,
+    pub client: Client<'static, u16, Memory, TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>,
     pub rng: SeededRandom,
     pub phases: Vec<Phase>,
     pub ends: Vec<Seen>,
@@ -79,7 +80,8 @@ impl<
     const BODY: usize,
     const SLOTS: usize,
     const MTU: usize,
-> ClientNode<TOKENS, GRANT, BODY, SLOTS, MTU>
+    const HANDSHAKE: usize,
+> ClientNode<TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>
 {
     pub fn new(config: Config<'static, u16>, memory: Memory, seed: u64) -> Self {
         let mut rng = SeededRandom::new(seed ^ 0xc1);
@@ -171,12 +173,13 @@ impl<
     const BODY: usize,
     const SLOTS: usize,
     const MTU: usize,
-> Node for ClientNode<TOKENS, GRANT, BODY, SLOTS, MTU>
+    const HANDSHAKE: usize,
+> Node for ClientNode<TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>
 {
     fn handle(&mut self, now: u64, from: u16, datagram: &[u8]) {
         let wall = self.wall(now);
         self.client
-            .handle(Instant(now), wall, from, datagram, &mut self.rng);
+            .handle(Instant(now), wall, from, &mut datagram.to_vec(), &mut self.rng);
         self.drain();
     }
 

@@ -18,7 +18,7 @@ pub use resource::{Hit, ResourceServer};
 pub use resource::{hints, hints_of};
 pub use serve::{Reply, forge};
 
-use ace_client::{Client, Config, Phase, Request};
+use ace_client::{AsSecurity, Client, Config, Phase, Request};
 use ace_crypto::{Aead, Hkdf};
 use ace_oscore::Parameters;
 use ace_testkit::{Conditions, Network};
@@ -47,7 +47,7 @@ pub fn as_context() -> Parameters<'static> {
 }
 
 pub fn config() -> Config<'static, u16> {
-    Config::new(AS, AS_URI, as_context())
+    Config::new(AS, AS_URI, AsSecurity::Oscore(as_context()))
 }
 
 pub type DefaultClient = Client<'static, u16, Memory>;

@@ -111,7 +111,7 @@ impl Node for ClientNode<'_> {
             Instant(now),
             Some(wall(now)),
             from,
-            datagram,
+            &mut datagram.to_vec(),
             &mut self.random,
         );
         self.events();

@@ -102,7 +102,7 @@ pub extern "C" fn _start() -> ! {
         aead: Aead::AesCcm16_64_128,
         hkdf: Hkdf::Sha256,
     };
-    let config = ace_client::Config::new(Ipv4Addr::from_bits(read()), "coap://192.0.2.1/token", context);
+    let config = ace_client::Config::new(Ipv4Addr::from_bits(read()), "coap://192.0.2.1/token", ace_client::AsSecurity::Oscore(context));
     let Ok(mut client) = Client::<_, _>::new(config, Board, &mut Board) else { halt() };
 
     let keys = [TrustedKey {
