@@ -151,8 +151,7 @@ impl<
             #[cfg(feature = "dtls")]
             AsSecurity::Dtls(_) => return Err(ClientError::AsScheme),
         };
-        let mut as_context =
-            SecurityContext::derive(parameters).map_err(ClientError::AsContext)?;
+        let mut as_context = SecurityContext::derive(parameters).map_err(ClientError::AsContext)?;
         let key = Key(config.storage_key);
         storage::restore(&mut as_context, &mut storage, key, config.reservation)
             .map_err(|_| ClientError::Storage)?;

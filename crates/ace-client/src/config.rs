@@ -47,7 +47,7 @@ pub enum DtlsCredential<'c> {
         /// The client's own key.
         key: &'c SigningKey,
         /// The key of the authorization server; no other is accepted.
-        peer: VerifyingKey,
+        peer: &'c VerifyingKey,
     },
 }
 

@@ -178,8 +178,13 @@ impl<
 {
     fn handle(&mut self, now: u64, from: u16, datagram: &[u8]) {
         let wall = self.wall(now);
-        self.client
-            .handle(Instant(now), wall, from, &mut datagram.to_vec(), &mut self.rng);
+        self.client.handle(
+            Instant(now),
+            wall,
+            from,
+            &mut datagram.to_vec(),
+            &mut self.rng,
+        );
         self.drain();
     }
 

@@ -81,7 +81,11 @@ impl Setting {
         let ear = &*ear;
         let listen = |watched: Watched<'_>| ear.lock().expect("whole").watch(&watched);
         let access = &site.alice.authorization_server;
-        let mut client = ace_client::Config::new(AS, &access.uri, ace_client::AsSecurity::Oscore(parameters(&access.oscore)));
+        let mut client = ace_client::Config::new(
+            AS,
+            &access.uri,
+            ace_client::AsSecurity::Oscore(parameters(&access.oscore)),
+        );
         client.block_size = plan.block_size;
         client.watch = Watch(Some(&listen));
         let audiences = [site.thermo.audience.as_str()];

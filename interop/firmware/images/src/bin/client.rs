@@ -4,7 +4,7 @@
 
 use core::net::SocketAddrV4;
 
-use ace_client::{Client, ClientError, Config, Event, Instant, Phase, Request};
+use ace_client::{AsSecurity, Client, ClientError, Config, Event, Instant, Phase, Request};
 use ace_wire::coap::Code;
 use board::{Board, Place, clock, console, exit, give_up, wall_clock};
 use images::{field, meter, meter::Meter, records::Records};
@@ -30,7 +30,7 @@ fn run() -> ! {
         give_up("no addresses");
     };
     let Some(context) = field::oscore(fields) else { give_up("no OSCORE context") };
-    let config = Config::new(as_address, fields.text(field::AS_URI), context);
+    let config = Config::new(as_address, fields.text(field::AS_URI), AsSecurity::Oscore(context));
 
     let records = Records::open(flash);
     let mut meter = Meter::new("start");
