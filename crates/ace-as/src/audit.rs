@@ -10,7 +10,8 @@ pub(crate) struct Event<'a> {
     pub rs: Option<String>,
     pub asked: Option<String>,
     pub granted: Option<String>,
-    /// Rights of an existing association are changed (RFC 9203, 3.1).
+    pub profile: Option<&'static str>,
+    /// Rights of an existing association are changed (RFC 9202, 4; RFC 9203, 3.1).
     pub update: bool,
 }
 
@@ -23,13 +24,15 @@ impl Event<'_> {
             rs,
             asked,
             granted,
+            profile,
             update,
         } = self;
+        let profile = profile.unwrap_or("-");
         let (client, rs) = (client.unwrap_or("-"), rs.as_deref().unwrap_or("-"));
         match outcome {
             Ok(cti) => {
                 let cti = hex::encode(cti);
-                tracing::info!(target: "ace_as::audit", client, rs, ?audience, ?asked, ?granted, update, cti, "token issued");
+                tracing::info!(target: "ace_as::audit", client, rs, ?audience, ?asked, ?granted, profile, update, cti, "token issued");
             }
             Err(refusal) => {
                 let error = refusal

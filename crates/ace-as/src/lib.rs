@@ -14,18 +14,22 @@
 //! RFC 7959; RFC 9175; RFC 6690.
 //!
 //! ```
-//! use ace_as::{AuthorizationServer, Config, Limits, Profile, Registry, RsOptions, Site, Store};
+//! use ace_as::{AuthorizationServer, ClientOptions, Config, Limits, Registry, RsOptions, Site, Store};
 //! use ace_wire::{ace::AccessInformation, coap::Code};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! let store = Store::create(folder.path().join("store.sqlite")).await?;
-//! let site = Site { issuer: "coap://as.example".into(), uri: "coap://as.example/token".into() };
+//! let site = Site {
+//!     issuer: "coap://as.example".into(),
+//!     uri: "coap://as.example/token".into(),
+//!     coaps_uri: Some("coaps://as.example/token".into()),
+//! };
 //!
 //! let registry = Registry::new(store.clone(), site.clone());
 //! let thermo = registry.add_rs("thermo", "thermo", &RsOptions::default()).await?;
-//! let alice = registry.add_client("alice", &[Profile::CoapOscore]).await?;
+//! let alice = registry.add_client("alice", &ClientOptions::default()).await?;
 //! registry.grant("alice", "thermo", "GET /temp").await?;
 //! // What the devices are given.
 //! let (_for_thermo, _for_alice) = (serde_json::to_string(&thermo)?, serde_json::to_string(&alice)?);
@@ -69,10 +73,11 @@ mod server;
 mod store;
 mod token;
 
-pub use ace_wire::ace::Profile;
 pub use registry::{
-    AsAccess, BundleError, ClientBundle, ClientSummary, GrantSummary, Hex, OscoreBundle, Registry,
-    RegistryError, RsBundle, RsOptions, RsSummary, SecretHex, Site, TokenKeyBundle,
+    AsAccess, BundleError, ClientBundle, ClientOptions, ClientProfile, ClientSummary, Curve,
+    DeviceKey, DtlsBundle, GrantSummary, Hex, OscoreBundle, Registry, RegistryError, RsBundle,
+    RsOptions, RsProfile, RsSummary, SecretHex, Site, TokenKeyBundle, TokenKeyMaterial,
+    UnknownCurve,
 };
 pub use server::{Answer, AuthorizationServer, Config, Limits};
 pub use store::{Store, StoreError};

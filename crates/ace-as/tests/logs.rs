@@ -7,8 +7,8 @@ use std::{
 };
 
 use ace_as::{
-    Answer, AuthorizationServer, Config, Limits, OscoreBundle, Profile, Registry, RsOptions, Site,
-    Store,
+    Answer, AuthorizationServer, ClientOptions, Config, Limits, OscoreBundle, Registry, RsOptions,
+    Site, Store,
 };
 use ace_coap::{Instant, OutMessage};
 use ace_crypto::{Aead, Hkdf};
@@ -152,6 +152,7 @@ async fn no_secret_is_ever_logged() {
     let site = Site {
         issuer: "coap://as".into(),
         uri: "coap://as/token".into(),
+        coaps_uri: Some("coaps://as/token".into()),
     };
     let registry = Registry::new(store.clone(), site.clone());
     let config = Config {
@@ -167,7 +168,7 @@ async fn no_secret_is_ever_logged() {
         .await
         .unwrap();
     let alice = registry
-        .add_client("alice", &[Profile::CoapOscore])
+        .add_client("alice", &ClientOptions::default())
         .await
         .unwrap();
     registry
@@ -183,19 +184,19 @@ async fn no_secret_is_ever_logged() {
         secrets: Vec::new(),
     };
     for oscore in [
-        &thermo.authorization_server.oscore,
-        &alice.authorization_server.oscore,
+        thermo.authorization_server.oscore.as_ref().unwrap(),
+        alice.authorization_server.oscore.as_ref().unwrap(),
     ] {
         world.secrets.push(oscore.master_secret.as_bytes().to_vec());
         world.secrets.push(oscore.master_salt.as_bytes().to_vec());
     }
     world
         .secrets
-        .push(thermo.token_keys[0].k.as_bytes().to_vec());
+        .push(thermo.token_keys[0].secret().unwrap().as_bytes().to_vec());
     world.secrets.push(b"hunter2 of alice".to_vec());
     tracing::debug!(?alice, ?thermo, ?registry, server = ?world.server, "what Debug shows");
 
-    let mut context = context(&alice.authorization_server.oscore);
+    let mut context = context(alice.authorization_server.oscore.as_ref().unwrap());
     let request = TokenRequest {
         audience: Some("thermo"),
         ..TokenRequest::default()

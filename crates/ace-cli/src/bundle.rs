@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use ace_as::{ClientBundle, OscoreBundle, RsBundle};
-use ace_crypto::{Aead, Hkdf, Mac};
+use ace_as::{AsAccess, ClientBundle, RsBundle, TokenKeyMaterial};
+use ace_crypto::{Aead, Hkdf, Mac, VerifyingKey};
 use ace_oscore::Parameters;
 use ace_token::{TokenKey, TrustedKey};
 use zeroize::Zeroizing;
@@ -40,7 +40,12 @@ fn meant_for(path: &Path, text: &str, error: ace_as::BundleError) -> Failure {
 }
 
 /// The OSCORE context a bundle describes, from the device's side.
-pub fn parameters<'b>(bundle: &'b OscoreBundle, name: &str) -> Result<Parameters<'b>, Failure> {
+pub fn parameters<'b>(access: &'b AsAccess, name: &str) -> Result<Parameters<'b>, Failure> {
+    let Some(bundle) = &access.oscore else {
+        return Err(Failure::setup(format!(
+            "the bundle of {name} has no `oscore`; make one with it by `ace client add --profile coap_oscore`"
+        )));
+    };
     let unknown = |what, number| {
         Failure::setup(format!(
             "the bundle of {name}: {what} {number} is not one this program knows; make another with `ace client add`"
@@ -65,7 +70,19 @@ pub fn parameters<'b>(bundle: &'b OscoreBundle, name: &str) -> Result<Parameters
 /// The keys of a bundle, as the device opens tokens with them.
 pub fn trusted_keys(bundle: &RsBundle) -> Result<Vec<TrustedKey<'_>>, Failure> {
     let keys = bundle.token_keys.iter().map(|entry| {
-        let k = entry.k.as_bytes();
+        let k = match &entry.key {
+            TokenKeyMaterial::Secret(k) => k.as_bytes(),
+            TokenKeyMaterial::Public(spki) => {
+                let key = VerifyingKey::from_spki(&spki.0).ok();
+                let key = key.filter(|key| key.algorithm().cose() == entry.alg);
+                let key = key.ok_or((entry.alg, "has a `public_key` of another kind"))?;
+                return Ok(TrustedKey {
+                    kid: Some(&entry.kid.0),
+                    issuer: &bundle.issuer,
+                    key: TokenKey::Verify(key),
+                });
+            }
+        };
         let key = match (Aead::from_cose(entry.alg), Mac::from_cose(entry.alg)) {
             (Some(aead), _) if k.len() == aead.key_len() => TokenKey::Aead(aead, k),
             (None, Some(mac)) if !k.is_empty() => TokenKey::Mac(mac, k),

@@ -38,14 +38,18 @@ pub async fn request(arguments: &Request, output: &Output) -> Result<(), Failure
     )?;
     let limit = Duration::from_secs(arguments.timeout);
     let (rs, as_peer) = resolve(&uri, &as_uri, limit).await?;
-    let context = parameters(&bundle.authorization_server.oscore, &bundle.name)?;
+    let context = parameters(&bundle.authorization_server, &bundle.name)?;
     let state = match &arguments.state {
         Some(path) => path.clone(),
         None => state::beside(&arguments.bundle),
     };
     let storage = state::open_client(&state)?;
 
-    let mut config = ace_client::Config::new(as_peer, &bundle.authorization_server.uri, ace_client::AsSecurity::Oscore(context));
+    let mut config = ace_client::Config::new(
+        as_peer,
+        &bundle.authorization_server.uri,
+        ace_client::AsSecurity::Oscore(context),
+    );
     // Each number is written down before it is used, none is skipped: see `state::open_client`.
     config.reservation = 1;
     let (trace, heard) = (Trace::new(*output, as_peer, rs), Heard::default());

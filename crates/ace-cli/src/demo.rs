@@ -8,7 +8,7 @@ mod picture;
 
 use std::{net::SocketAddr, time::Duration};
 
-use ace_as::{Profile, Registry, RsOptions, Site, Store};
+use ace_as::{ClientOptions, Registry, RsOptions, Site, Store};
 use ace_client::{OnDenied, Phase, Request, Watch, Watched};
 use ace_net::{FileStorage, Outcome, RefusedBy, Requester};
 use ace_wire::coap::{Code, Message, OptionList, Type, Writer, content_format};
@@ -84,12 +84,15 @@ pub async fn run(demo: Demo, output: &Output) -> Result<(), Failure> {
     let names = Site {
         issuer: config.issuer.clone(),
         uri: config.uri.clone(),
+        coaps_uri: None,
     };
     let registry = Registry::new(store, names);
     let rs_bundle = registry
         .add_rs("thermo", "thermo", &RsOptions::default())
         .await?;
-    let bundle = registry.add_client("alice", &[Profile::CoapOscore]).await?;
+    let bundle = registry
+        .add_client("alice", &ClientOptions::default())
+        .await?;
     registry.grant("alice", "thermo", "GET /temp").await?;
     drop(registry);
 
@@ -108,8 +111,12 @@ pub async fn run(demo: Demo, output: &Output) -> Result<(), Failure> {
         .map_err(|error| Failure::file("open", folder.path(), &error))?;
     let meter = Meter::new(rs, Trace::new(*output, as_address, rs));
     let watch = |watched: Watched<'_>| meter.message(&watched);
-    let context = parameters(&bundle.authorization_server.oscore, "alice")?;
-    let mut client = ace_client::Config::new(as_address, &bundle.authorization_server.uri, ace_client::AsSecurity::Oscore(context));
+    let context = parameters(&bundle.authorization_server, "alice")?;
+    let mut client = ace_client::Config::new(
+        as_address,
+        &bundle.authorization_server.uri,
+        ace_client::AsSecurity::Oscore(context),
+    );
     client.on_denied = OnDenied::Report;
     client.renew_before = Duration::ZERO;
     client.watch = Watch(Some(&watch));

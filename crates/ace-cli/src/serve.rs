@@ -45,6 +45,7 @@ pub async fn open(site: &Path, config: &Config) -> Result<AuthorizationServer, F
     let names = Site {
         issuer: config.issuer.clone(),
         uri: config.uri.clone(),
+        coaps_uri: None,
     };
     let settings = ace_as::Config {
         site: names,

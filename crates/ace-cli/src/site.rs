@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, path::Path};
 
-use ace_as::{Profile, Registry, RegistryError, RsOptions, Site as SiteNames, Store};
+use ace_as::{ClientOptions, Registry, RegistryError, RsOptions, Site as SiteNames, Store};
 use serde::Serialize;
 
 use crate::{
@@ -91,6 +91,7 @@ async fn with_registry<T>(
     let names = SiteNames {
         issuer: config.issuer,
         uri: config.uri,
+        coaps_uri: None,
     };
     let done = work(&Registry::new(store.clone(), names)).await;
     store.close().await;
@@ -110,7 +111,7 @@ pub async fn resource_server(command: Rs, output: &Output) -> Result<(), Failure
             let options = RsOptions {
                 token_alg,
                 clockless,
-                profiles: vec![Profile::CoapOscore],
+                ..RsOptions::default()
             };
             let audience = audience.as_deref().unwrap_or(&name);
             let add = async |registry: &Registry| registry.add_rs(&name, audience, &options).await;
@@ -148,8 +149,8 @@ pub async fn resource_server(command: Rs, output: &Output) -> Result<(), Failure
 pub async fn client(command: Client, output: &Output) -> Result<(), Failure> {
     match command {
         Client::Add { name, site } => {
-            let profiles = [Profile::CoapOscore];
-            let add = async |registry: &Registry| registry.add_client(&name, &profiles).await;
+            let options = ClientOptions::default();
+            let add = async |registry: &Registry| registry.add_client(&name, &options).await;
             let bundle = with_registry(&site, add).await?;
             print_new_bundle(&bundle, "client", &name)
         }

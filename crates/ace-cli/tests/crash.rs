@@ -45,7 +45,7 @@ struct Capture {
 
 /// A client that asks for tokens as fast as it can until `stop`.
 fn load(bundle: &ClientBundle, server: SocketAddr, stop: &AtomicBool) -> Capture {
-    let oscore = &bundle.authorization_server.oscore;
+    let oscore = bundle.authorization_server.oscore.as_ref().expect("OSCORE");
     let mut context = SecurityContext::derive(&Parameters {
         master_secret: oscore.master_secret.as_bytes(),
         master_salt: oscore.master_salt.as_bytes(),
@@ -269,7 +269,10 @@ fn no_identifier_twice(captures: &[Capture], rs: &[RsBundle]) {
         let keys = [TrustedKey {
             kid: Some(&key.kid.0),
             issuer: &bundle.issuer,
-            key: TokenKey::Aead(Aead::AesCcm16_64_128, key.k.as_bytes()),
+            key: TokenKey::Aead(
+                Aead::AesCcm16_64_128,
+                key.secret().expect("shared").as_bytes(),
+            ),
         }];
         let mut plain = [0; 1024];
         let opened = ace_token::open(token, &keys, &mut plain).expect("opens");

@@ -193,10 +193,9 @@ fn play(talk: Talk) -> (Session, Vec<(String, Vec<u8>)>) {
     let thermo = RsBundle::parse(&read(thermo)).expect("a bundle");
     let mut secrets = Vec::new();
     let mut add = |name: &str, secret: &[u8]| secrets.push((name.to_owned(), secret.to_vec()));
-    let parties = clients
-        .iter()
-        .map(|c| (&c.name, &c.authorization_server.oscore));
-    for (name, oscore) in parties.chain([(&thermo.name, &thermo.authorization_server.oscore)]) {
+    let parties = clients.iter().map(|c| (&c.name, &c.authorization_server));
+    for (name, access) in parties.chain([(&thermo.name, &thermo.authorization_server)]) {
+        let oscore = access.oscore.as_ref().expect("OSCORE");
         add(
             &format!("master secret of {name}"),
             oscore.master_secret.as_bytes(),
@@ -210,13 +209,14 @@ fn play(talk: Talk) -> (Session, Vec<(String, Vec<u8>)>) {
         }
     }
     let key = &thermo.token_keys[0];
-    add("token key", key.k.as_bytes());
+    let k = key.secret().expect("shared").as_bytes();
+    add("token key", k);
     let mut materials = 0;
     for token in &tokens {
         let trusted = [TrustedKey {
             kid: Some(&key.kid.0),
             issuer: &thermo.issuer,
-            key: TokenKey::Aead(Aead::AesCcm16_64_128, key.k.as_bytes()),
+            key: TokenKey::Aead(Aead::AesCcm16_64_128, k),
         }];
         let mut plain = [0; 1024];
         let opened = ace_token::open(token, &trusted, &mut plain).expect("opens");

@@ -180,8 +180,9 @@ fn bundles_are_what_was_promised(shell: &Shell, as_port: u16) {
     assert_eq!(keys(&alice), ["name", "as"]);
     assert_eq!(
         keys(&thermo),
-        ["name", "audience", "issuer", "as", "token_keys"]
+        ["name", "audience", "issuer", "profiles", "as", "token_keys"]
     );
+    assert_eq!(thermo["profiles"], serde_json::json!(["coap_oscore"]));
     assert_eq!(alice["name"], "alice");
     assert_eq!(thermo["name"], "thermo");
     assert_eq!(thermo["audience"], "thermo");

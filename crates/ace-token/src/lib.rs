@@ -9,8 +9,10 @@
 //! does not decide whether a scope is one the resource server knows. No COSE_Encrypt, COSE_Mac or COSE_Sign (several
 //! recipients or signers), no JWT, no introspection.
 //!
-//! **Covered.** RFC 8392, RFC 8747, RFC 9200 sections 5.10.1 and 5.10.1.1, RFC 9203 section 3.2; RFC 9052 sections 4.2,
-//! 5.2 and 6.2.
+//! [`derive_psk`] gives the key of a token that names one without carrying it.
+//!
+//! **Covered.** RFC 8392, RFC 8747, RFC 9200 sections 5.10.1 and 5.10.1.1, RFC 9202 section 3.3.1, RFC 9203 section 3.2;
+//! RFC 9052 sections 4.2, 5.2 and 6.2.
 //!
 //! ```
 //! use ace_crypto::{Aead, Secret};
@@ -73,7 +75,10 @@
 
 #[cfg(feature = "issue")]
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
+mod derive;
 mod error;
 #[cfg(feature = "issue")]
 pub mod issue;
@@ -81,6 +86,7 @@ mod key;
 mod open;
 mod validate;
 
+pub use derive::{DERIVED_PSK, derive_psk};
 pub use error::TokenError;
 pub use key::{KeySource, TokenKey, TrustedKey};
 pub use open::{

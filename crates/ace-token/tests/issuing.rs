@@ -135,10 +135,13 @@ fn assert_same_cnf_by_coset((member, value): &(Value, Value), issued: &Cnf) {
             use coset::AsCborValue;
             assert_eq!(member, 1);
             let found = coset::CoseKey::from_cbor_value(value.clone()).unwrap();
-            let (CoseKey::Symmetric { kid, .. }
-            | CoseKey::Ec2 { kid, .. }
-            | CoseKey::Okp { kid, .. }) = key;
-            assert_eq!(found.key_id, kid.clone().unwrap_or_default());
+            let kid = match key {
+                CoseKey::Derived { kid } => Some(kid.clone()),
+                CoseKey::Symmetric { kid, .. }
+                | CoseKey::Ec2 { kid, .. }
+                | CoseKey::Okp { kid, .. } => kid.clone(),
+            };
+            assert_eq!(found.key_id, kid.unwrap_or_default());
             let secret = match key {
                 CoseKey::Symmetric { k, .. } => Some(Value::Bytes(k.to_vec())),
                 _ => None,

@@ -1,10 +1,14 @@
 //! Bundles: what a device must be given, as JSON that other programs can read. Byte strings are
 //! hexadecimal; OSCORE ids are from the device's side.
 
+mod fields;
+
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use zeroize::Zeroizing;
+
+use super::RsProfile;
 
 /// What a client needs to get tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,21 +31,61 @@ pub struct RsBundle {
     pub audience: String,
     /// The `iss` of tokens for it.
     pub issuer: String,
-    /// How to reach the authorization server.
+    /// What it speaks with clients; `coap_oscore` if absent.
+    #[serde(default = "oscore_alone")]
+    pub profiles: Vec<RsProfile>,
+    /// How to reach the authorization server. With raw public keys, the key pair is the one towards clients too.
     #[serde(rename = "as")]
     pub authorization_server: AsAccess,
     /// Keys that open tokens.
     pub token_keys: Vec<TokenKeyBundle>,
+    /// What the keys of clients are derived from, if tokens do not carry them (RFC 9202, 3.3.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_derivation_key: Option<SecretHex>,
 }
 
-/// The authorization server as a device sees it.
+fn oscore_alone() -> Vec<RsProfile> {
+    vec![RsProfile::CoapOscore]
+}
+
+/// The authorization server as a device sees it: over OSCORE, DTLS, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "fields::Access")]
 pub struct AsAccess {
-    /// URI of the token endpoint.
+    /// URI of the token endpoint; `coaps` if there is DTLS alone.
     pub uri: String,
+    /// Its URI over DTLS, if `uri` is the one for OSCORE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coaps_uri: Option<String>,
     /// The pre-established security context (RFC 9203, 5).
-    pub oscore: OscoreBundle,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oscore: Option<OscoreBundle>,
+    /// The credentials for DTLS (RFC 9202, 6).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dtls: Option<DtlsBundle>,
+}
+
+/// What a device shows, and whom it believes, in DTLS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "fields::Dtls", untagged)]
+pub enum DtlsBundle {
+    /// A pre-shared key.
+    Psk {
+        /// Printable ASCII.
+        psk_identity: Hex,
+        /// The key.
+        psk: SecretHex,
+    },
+    /// Raw public keys.
+    Rpk {
+        /// Scalar (P-256) or seed (Ed25519), 32 bytes; absent if the device made its key itself.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        private_key: Option<SecretHex>,
+        /// The device's key: DER of its SubjectPublicKeyInfo.
+        public_key: Hex,
+        /// The authorization server's, likewise.
+        peer_public_key: Hex,
+    },
 }
 
 /// Input of an OSCORE security context (RFC 8613, 3.2).
@@ -64,16 +108,36 @@ pub struct OscoreBundle {
     pub hkdf: i64,
 }
 
-/// A key that protects tokens.
+/// A key that opens tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "fields::TokenKey", into = "fields::TokenKey")]
 pub struct TokenKeyBundle {
     /// Key identifier, in the token's COSE headers.
     pub kid: Hex,
     /// Algorithm, COSE number.
     pub alg: i64,
     /// The key.
-    pub k: SecretHex,
+    pub key: TokenKeyMaterial,
+}
+
+/// The key itself: `k` or `public_key` in JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenKeyMaterial {
+    /// Shared with the authorization server, which encrypts tokens with it.
+    Secret(SecretHex),
+    /// With which the authorization server signs: DER of its SubjectPublicKeyInfo.
+    Public(Hex),
+}
+
+impl TokenKeyBundle {
+    /// The shared key, if it is one.
+    #[must_use]
+    pub const fn secret(&self) -> Option<&SecretHex> {
+        match &self.key {
+            TokenKeyMaterial::Secret(k) => Some(k),
+            TokenKeyMaterial::Public(_) => None,
+        }
+    }
 }
 
 /// Bytes, as hexadecimal in JSON.

@@ -112,12 +112,43 @@ pub enum RegistryError {
     },
     /// An algorithm that cannot protect tokens.
     #[error(
-        "algorithm {alg} cannot protect tokens; use 10, 30 or 31 (AES-CCM), or 1, 2 or 3 (AES-GCM)"
+        "algorithm {alg} cannot protect tokens; use 10, 30 or 31 (AES-CCM), 1, 2 or 3 (AES-GCM), or sign with -7 (ES256) or -8 (EdDSA)"
     )]
     TokenAlgorithm {
         /// The COSE number.
         alg: i64,
     },
+    /// Anyone may read a signed token.
+    #[error(
+        "tokens for {profile} hold a secret, and algorithm {alg} only signs them; choose an algorithm that encrypts, leave the profile out, or, with coap_dtls-psk, let the device derive its keys"
+    )]
+    SecretInSignedToken {
+        /// The COSE number.
+        alg: i64,
+        /// The profile's name.
+        profile: &'static str,
+    },
+    /// Nothing that its clients could speak.
+    #[error(
+        "a resource server speaks one profile at least; use coap_oscore, coap_dtls-psk, coap_dtls-rpk, or coap_dtls for both of these"
+    )]
+    NoProfile,
+    /// Keys are derived in one profile alone.
+    #[error("only coap_dtls-psk derives keys; add this profile, or leave the derivation out")]
+    NothingToDerive,
+    /// A public key for a device that will not show it.
+    #[error("a public key is for coap_dtls-rpk; add this profile, or leave the key out")]
+    UnusedKey,
+    /// The key is another device's.
+    #[error(
+        "this public key is registered already; a key belongs to one device, so make another one"
+    )]
+    DuplicateKey,
+    /// Whoever speaks `coap_dtls` reaches the authorization server over DTLS.
+    #[error(
+        "the site does not serve DTLS, which this device needs; set `listen_coaps` and `uri_coaps` in ace.toml"
+    )]
+    NoCoaps,
     /// The system gave no random bytes.
     #[error("the system gave no random bytes; try again")]
     Randomness,

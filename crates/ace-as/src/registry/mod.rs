@@ -5,21 +5,27 @@ mod bundle;
 mod error;
 mod grant;
 mod name;
+mod peer;
+mod profile;
 pub(crate) mod scope;
 mod show;
 
-use ace_crypto::Aead;
-use ace_wire::ace::Profile;
+use ace_crypto::{Aead, Signature};
 use serde::Serialize;
 use sqlx::{Sqlite, Transaction};
 
 pub use bundle::{
-    AsAccess, BundleError, ClientBundle, Hex, OscoreBundle, RsBundle, SecretHex, TokenKeyBundle,
+    AsAccess, BundleError, ClientBundle, DtlsBundle, Hex, OscoreBundle, RsBundle, SecretHex,
+    TokenKeyBundle, TokenKeyMaterial,
 };
 pub use error::RegistryError;
 use name::{check_audience, check_name};
+pub(crate) use peer::spki;
+use peer::{DtlsNeeds, Needs};
+pub use profile::{ClientProfile, Curve, DeviceKey, RsProfile, UnknownCurve};
+pub(crate) use profile::{bits, profiles};
 
-use crate::store::{Store, reserve, signed};
+use crate::store::{Purpose, Store, reserve, signed, unsigned};
 
 /// The AS's own OSCORE Sender ID, the same towards every peer. Peers' ids have two bytes or more,
 /// so the two ids of a context always differ (RFC 8613, 3.3).
@@ -29,6 +35,9 @@ pub(crate) const AS_SENDER_ID: [u8; 1] = [0x61];
 const OSCORE_ALG: i64 = 10;
 const OSCORE_HKDF: i64 = -10;
 
+/// Bytes of a key derivation key (RFC 9202, 3.3.1).
+const KEY_DERIVATION_KEY: usize = 32;
+
 /// What bundles say about the authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
@@ -36,17 +45,31 @@ pub struct Site {
     pub issuer: String,
     /// URI of the token endpoint.
     pub uri: String,
+    /// Its URI over DTLS, if it is served: nobody who needs DTLS can be registered without.
+    pub coaps_uri: Option<String>,
+}
+
+/// How a new client is to be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClientOptions {
+    /// What it speaks.
+    pub profile: ClientProfile,
 }
 
 /// How a new resource server is to be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RsOptions {
-    /// COSE number of the AEAD that protects its tokens: 10, 30, 31 (AES-CCM), 1, 2, 3 (AES-GCM).
+    /// COSE number of what protects its tokens: 10, 30, 31 (AES-CCM), 1, 2, 3 (AES-GCM); -7 (ES256), -8 (EdDSA), which leave
+    /// tokens readable and so carry no secret: not for `coap_oscore`, and for pre-shared keys only with `derive_keys`.
     pub token_alg: i64,
     /// The device has no clock: its tokens carry `exi` (RFC 9200, 5.10.3).
     pub clockless: bool,
     /// Profiles it speaks.
-    pub profiles: Vec<Profile>,
+    pub profiles: Vec<RsProfile>,
+    /// It derives pre-shared keys from the token, which then does not carry them (RFC 9202, 3.3.1).
+    pub derive_keys: bool,
+    /// Its key, if it speaks `coap_dtls` with raw public keys.
+    pub key: DeviceKey,
 }
 
 impl Default for RsOptions {
@@ -54,9 +77,64 @@ impl Default for RsOptions {
         Self {
             token_alg: Aead::AesCcm16_64_128.cose(),
             clockless: false,
-            profiles: vec![Profile::CoapOscore],
+            profiles: vec![RsProfile::CoapOscore],
+            derive_keys: false,
+            key: DeviceKey::default(),
         }
     }
+}
+
+impl RsOptions {
+    /// What a device with these options shares with the AS; or why there can be none.
+    fn needs(&self) -> Result<Needs, RegistryError> {
+        let speaks = |profile| self.profiles.contains(&profile);
+        let (psk, rpk) = (
+            speaks(RsProfile::CoapDtlsPsk),
+            speaks(RsProfile::CoapDtlsRpk),
+        );
+        if self.profiles.is_empty() {
+            return Err(RegistryError::NoProfile);
+        }
+        if self.derive_keys && !psk {
+            return Err(RegistryError::NothingToDerive);
+        }
+        if !rpk && matches!(self.key, DeviceKey::Public(_)) {
+            return Err(RegistryError::UnusedKey);
+        }
+        let dtls = match (psk, rpk) {
+            (_, true) => Some(DtlsNeeds::Rpk(self.key)),
+            (true, false) => Some(DtlsNeeds::Psk),
+            (false, false) => None,
+        };
+        Ok(Needs {
+            oscore: speaks(RsProfile::CoapOscore),
+            dtls,
+        })
+    }
+
+    fn algorithm(&self) -> Result<TokenAlgorithm, RegistryError> {
+        let algorithm = token_algorithm(self.token_alg)?;
+        let secret = |profile: &&RsProfile| match profile {
+            RsProfile::CoapOscore => true,
+            RsProfile::CoapDtlsPsk => !self.derive_keys,
+            RsProfile::CoapDtlsRpk => false,
+        };
+        // RFC 8747, 3.2; RFC 9202, 3.3.1; RFC 9203, 3.2
+        match (algorithm, self.profiles.iter().find(secret)) {
+            (TokenAlgorithm::Sign(_), Some(profile)) => Err(RegistryError::SecretInSignedToken {
+                alg: self.token_alg,
+                profile: profile.name(),
+            }),
+            _ => Ok(algorithm),
+        }
+    }
+}
+
+/// What protects tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TokenAlgorithm {
+    Aead(Aead),
+    Sign(Signature),
 }
 
 /// A registered client.
@@ -83,6 +161,8 @@ pub struct RsSummary {
     pub token_alg: i64,
     /// Whether its tokens carry `exi`.
     pub clockless: bool,
+    /// Whether it derives pre-shared keys from its tokens.
+    pub derives_keys: bool,
 }
 
 /// One grant.
@@ -113,40 +193,56 @@ impl Registry {
     /// Registers a client; returns what it must be given.
     ///
     /// # Errors
-    /// [`RegistryError::Name`], [`RegistryError::DuplicateClient`], [`RegistryError::Store`].
+    /// [`RegistryError::Name`], [`RegistryError::DuplicateClient`], [`RegistryError::DuplicateKey`],
+    /// [`RegistryError::NoCoaps`], [`RegistryError::Store`].
     pub async fn add_client(
         &self,
         name: &str,
-        profiles: &[Profile],
+        options: &ClientOptions,
     ) -> Result<ClientBundle, RegistryError> {
         check_name(name)?;
+        let needs = match options.profile {
+            ClientProfile::CoapOscore => Needs {
+                oscore: true,
+                dtls: None,
+            },
+            ClientProfile::CoapDtlsPsk => Needs {
+                oscore: false,
+                dtls: Some(DtlsNeeds::Psk),
+            },
+            ClientProfile::CoapDtlsRpk(key) => Needs {
+                oscore: false,
+                dtls: Some(DtlsNeeds::Rpk(key)),
+            },
+        };
         let mut transaction = self.store.begin().await?;
         if self.client_id(&mut transaction, name).await?.is_some() {
             return Err(RegistryError::DuplicateClient {
                 name: name.to_owned(),
             });
         }
-        let (peer, oscore) = self.add_peer(&mut transaction).await?;
+        let peer = self.add_peer(&mut transaction, needs).await?;
         let id = self.id(&mut transaction, "client").await?;
         let insert =
             sqlx::query("INSERT INTO client (id, name, peer, profiles) VALUES ($1, $2, $3, $4)")
                 .bind(id)
                 .bind(name)
                 .bind(peer)
-                .bind(bits(profiles));
+                .bind(signed(bits(options.profile.profiles())));
         self.done(insert.execute(&mut *transaction).await)?;
+        let bundle = self.client_bundle_in(&mut transaction, name).await?;
         self.done(transaction.commit().await)?;
-        Ok(ClientBundle {
-            name: name.to_owned(),
-            authorization_server: self.access(oscore),
-        })
+        Ok(bundle)
     }
 
     /// Registers a resource server; returns what it must be given.
     ///
     /// # Errors
-    /// [`RegistryError::Name`], [`RegistryError::Audience`], [`RegistryError::TokenAlgorithm`],
-    /// [`RegistryError::DuplicateRs`], [`RegistryError::DuplicateAudience`], [`RegistryError::Store`].
+    /// [`RegistryError::Name`], [`RegistryError::Audience`], [`RegistryError::DuplicateRs`],
+    /// [`RegistryError::DuplicateAudience`], [`RegistryError::DuplicateKey`], [`RegistryError::NoCoaps`],
+    /// [`RegistryError::Store`]; and for options that do not go together [`RegistryError::TokenAlgorithm`],
+    /// [`RegistryError::SecretInSignedToken`], [`RegistryError::NoProfile`], [`RegistryError::NothingToDerive`],
+    /// [`RegistryError::UnusedKey`].
     pub async fn add_rs(
         &self,
         name: &str,
@@ -155,7 +251,7 @@ impl Registry {
     ) -> Result<RsBundle, RegistryError> {
         check_name(name)?;
         check_audience(audience)?;
-        let alg = token_algorithm(options.token_alg)?;
+        let (needs, algorithm) = (options.needs()?, options.algorithm()?);
         let mut transaction = self.store.begin().await?;
         if self.rs_id(&mut transaction, name).await?.is_some() {
             return Err(RegistryError::DuplicateRs {
@@ -170,38 +266,49 @@ impl Registry {
                 name,
             });
         }
-        let (peer, oscore) = self.add_peer(&mut transaction).await?;
+        let peer = self.add_peer(&mut transaction, needs).await?;
         let id = self.id(&mut transaction, "rs").await?;
+        let derivation = match options.derive_keys {
+            true => Some(random(KEY_DERIVATION_KEY)?),
+            false => None,
+        };
         let insert = sqlx::query(
-            "INSERT INTO rs (id, name, audience, peer, profiles, clockless) VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO rs (id, name, audience, peer, profiles, clockless, token_alg, key_derivation_key)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(id)
         .bind(name)
         .bind(audience)
         .bind(peer)
-        .bind(bits(&options.profiles))
-        .bind(options.clockless);
+        .bind(signed(bits(&options.profiles)))
+        .bind(options.clockless)
+        .bind(options.token_alg)
+        .bind(derivation.as_ref().map(SecretHex::as_bytes));
         self.done(insert.execute(&mut *transaction).await)?;
-        let kid = Hex(short(self.id(&mut transaction, "token_key").await?, 1));
-        let k = random(alg.key_len())?;
-        let insert = sqlx::query(
-            "INSERT INTO token_key (kid, rs, alg, k, state) VALUES ($1, $2, $3, $4, 0)",
-        )
-        .bind(&kid.0)
-        .bind(id)
-        .bind(alg.cose())
-        .bind(k.as_bytes());
-        self.done(insert.execute(&mut *transaction).await)?;
+        match algorithm {
+            TokenAlgorithm::Aead(alg) => {
+                let kid = short(self.id(&mut transaction, "token_key").await?, 1);
+                let k = random(alg.key_len())?;
+                let insert = sqlx::query(
+                    "INSERT INTO token_key (kid, rs, alg, k, state) VALUES ($1, $2, $3, $4, 0)",
+                )
+                .bind(kid)
+                .bind(id)
+                .bind(alg.cose())
+                .bind(k.as_bytes());
+                self.done(insert.execute(&mut *transaction).await)?;
+            }
+            TokenAlgorithm::Sign(alg) => {
+                let own = self.store.own_key(&mut transaction, Purpose::Tokens, alg);
+                own.await?;
+            }
+        }
+        let bundle = self.rs_bundle_in(&mut transaction, name).await?;
         self.done(transaction.commit().await)?;
-        let token_keys = vec![TokenKeyBundle {
-            kid,
-            alg: alg.cose(),
-            k,
-        }];
-        Ok(self.rs_bundle_of(name, audience, oscore, token_keys))
+        Ok(bundle)
     }
 
-    /// Removes a client with its grants; its security context with the AS stops working at once.
+    /// Removes a client with its grants; its credentials with the AS stop working at once.
     ///
     /// # Errors
     /// [`RegistryError::UnknownClient`], [`RegistryError::Store`].
@@ -296,36 +403,6 @@ impl Registry {
             .map(signed)
     }
 
-    /// Makes the security context between the AS and a new peer; its id, and the peer's side of it.
-    async fn add_peer(
-        &self,
-        transaction: &mut Transaction<'_, Sqlite>,
-    ) -> Result<(i64, OscoreBundle), RegistryError> {
-        let id = self.id(transaction, "peer").await?;
-        let oscore = OscoreBundle {
-            master_secret: random(16)?,
-            master_salt: random(8)?,
-            sender_id: Hex(short(id, 2)),
-            recipient_id: Hex(AS_SENDER_ID.to_vec()),
-            id_context: None,
-            alg: OSCORE_ALG,
-            hkdf: OSCORE_HKDF,
-        };
-        let insert = sqlx::query(
-            "INSERT INTO peer (id, recipient_id, sender_id, master_secret, master_salt, id_context, alg, hkdf, reserved)
-             VALUES ($1, $2, $3, $4, $5, NULL, $6, $7, 0)",
-        )
-        .bind(id)
-        .bind(&oscore.sender_id.0)
-        .bind(&oscore.recipient_id.0)
-        .bind(oscore.master_secret.as_bytes())
-        .bind(oscore.master_salt.as_bytes())
-        .bind(oscore.alg)
-        .bind(oscore.hkdf);
-        self.done(insert.execute(&mut **transaction).await)?;
-        Ok((id, oscore))
-    }
-
     /// Runs `delete`, which returns the peer of what it deleted, and deletes that peer.
     async fn remove_with_peer(
         &self,
@@ -340,39 +417,16 @@ impl Registry {
             .map(drop)
     }
 
-    fn access(&self, oscore: OscoreBundle) -> AsAccess {
-        AsAccess {
-            uri: self.site.uri.clone(),
-            oscore,
-        }
-    }
-
-    fn rs_bundle_of(
-        &self,
-        name: &str,
-        audience: &str,
-        oscore: OscoreBundle,
-        token_keys: Vec<TokenKeyBundle>,
-    ) -> RsBundle {
-        RsBundle {
-            name: name.to_owned(),
-            audience: audience.to_owned(),
-            issuer: self.site.issuer.clone(),
-            authorization_server: self.access(oscore),
-            token_keys,
-        }
-    }
-
     fn done<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, RegistryError> {
         result.map_err(|error| self.store.failed(error).into())
     }
 }
 
-/// The AEADs that the token format and the devices have in common.
-fn token_algorithm(alg: i64) -> Result<Aead, RegistryError> {
+/// What the token format and the devices have in common.
+fn token_algorithm(alg: i64) -> Result<TokenAlgorithm, RegistryError> {
     match alg {
-        1..=3 | 10 | 30 | 31 => Aead::from_cose(alg),
-        _ => None,
+        1..=3 | 10 | 30 | 31 => Aead::from_cose(alg).map(TokenAlgorithm::Aead),
+        _ => Signature::from_cose(alg).map(TokenAlgorithm::Sign),
     }
     .ok_or(RegistryError::TokenAlgorithm { alg })
 }
@@ -395,19 +449,10 @@ fn random(len: usize) -> Result<SecretHex, RegistryError> {
     Ok(SecretHex::new(bytes))
 }
 
-/// Bit *n* for the profile with CBOR value *n*.
-pub(crate) fn bits(profiles: &[Profile]) -> i64 {
-    profiles
-        .iter()
-        .fold(0, |bits, profile| bits | 1 << profile.number())
-}
-
+/// The names of the profiles in a sum from the store.
 fn names(bits: i64) -> Vec<&'static str> {
-    [Profile::CoapDtls, Profile::CoapOscore]
-        .into_iter()
-        .filter(|profile| bits & 1 << profile.number() != 0)
-        .map(Profile::name)
-        .collect()
+    let all = profiles(unsigned(bits)).into_iter();
+    all.map(RsProfile::name).collect()
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! What the registry holds, for people and programs.
 
+use ace_crypto::Signature;
 use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
 
 use super::{
-    ClientBundle, ClientSummary, GrantSummary, Hex, OscoreBundle, Registry, RegistryError,
-    RsBundle, RsSummary, SecretHex, TokenKeyBundle, names, scope,
+    ClientBundle, ClientSummary, GrantSummary, Hex, Registry, RegistryError, RsBundle, RsSummary,
+    SecretHex, TokenKeyBundle, TokenKeyMaterial, names, profiles, scope, spki,
 };
+use crate::store::{Purpose, find_own_key, unsigned};
 
 impl Registry {
     /// The client's bundle once more.
@@ -14,16 +16,23 @@ impl Registry {
     /// [`RegistryError::UnknownClient`], [`RegistryError::Store`].
     pub async fn client_bundle(&self, name: &str) -> Result<ClientBundle, RegistryError> {
         let mut transaction = self.store.snapshot().await?;
+        self.client_bundle_in(&mut transaction, name).await
+    }
+
+    pub(super) async fn client_bundle_in(
+        &self,
+        transaction: &mut Transaction<'_, Sqlite>,
+        name: &str,
+    ) -> Result<ClientBundle, RegistryError> {
         let peer = sqlx::query_scalar("SELECT peer FROM client WHERE name = $1").bind(name);
-        let Some(peer) = self.done(peer.fetch_optional(&mut *transaction).await)? else {
+        let Some(peer) = self.done(peer.fetch_optional(&mut **transaction).await)? else {
             return Err(RegistryError::UnknownClient {
                 name: name.to_owned(),
             });
         };
-        let oscore = self.oscore(&mut transaction, peer).await?;
         Ok(ClientBundle {
             name: name.to_owned(),
-            authorization_server: self.access(oscore),
+            authorization_server: self.access(transaction, peer).await?,
         })
     }
 
@@ -33,28 +42,68 @@ impl Registry {
     /// [`RegistryError::UnknownRs`], [`RegistryError::Store`].
     pub async fn rs_bundle(&self, name: &str) -> Result<RsBundle, RegistryError> {
         let mut transaction = self.store.snapshot().await?;
-        let rs = sqlx::query_as("SELECT id, audience, peer FROM rs WHERE name = $1").bind(name);
-        let rs: Option<(i64, String, i64)> =
-            self.done(rs.fetch_optional(&mut *transaction).await)?;
-        let Some((id, audience, peer)) = rs else {
+        self.rs_bundle_in(&mut transaction, name).await
+    }
+
+    pub(super) async fn rs_bundle_in(
+        &self,
+        transaction: &mut Transaction<'_, Sqlite>,
+        name: &str,
+    ) -> Result<RsBundle, RegistryError> {
+        let rs = sqlx::query(
+            "SELECT id, audience, peer, profiles, token_alg, key_derivation_key FROM rs WHERE name = $1",
+        )
+        .bind(name)
+        .try_map(|row: SqliteRow| {
+            let key = row.try_get::<Option<Vec<u8>>, _>(5)?.map(SecretHex::new);
+            Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, key))
+        });
+        let rs: Option<(i64, String, i64, i64, i64, Option<SecretHex>)> =
+            self.done(rs.fetch_optional(&mut **transaction).await)?;
+        let Some((id, audience, peer, bits, token_alg, key_derivation_key)) = rs else {
             return Err(RegistryError::UnknownRs {
                 name: name.to_owned(),
             });
         };
-        let keys =
+        Ok(RsBundle {
+            name: name.to_owned(),
+            audience,
+            issuer: self.site.issuer.clone(),
+            profiles: profiles(unsigned(bits)),
+            authorization_server: self.access(transaction, peer).await?,
+            token_keys: self.token_keys(transaction, id, token_alg).await?,
+            key_derivation_key,
+        })
+    }
+
+    /// What opens the tokens of a resource server, the key of new ones first.
+    async fn token_keys(
+        &self,
+        transaction: &mut Transaction<'_, Sqlite>,
+        rs: i64,
+        alg: i64,
+    ) -> Result<Vec<TokenKeyBundle>, RegistryError> {
+        let mut keys = Vec::new();
+        if let Some(algorithm) = Signature::from_cose(alg) {
+            let own = find_own_key(transaction, Purpose::Tokens, algorithm).await;
+            keys.extend(self.done(own)?.map(|own| TokenKeyBundle {
+                kid: Hex(own.kid),
+                alg,
+                key: TokenKeyMaterial::Public(Hex(spki(&own.key.verifying_key()))),
+            }));
+        }
+        let shared =
             sqlx::query("SELECT kid, alg, k FROM token_key WHERE rs = $1 ORDER BY state, kid")
-                .bind(id)
+                .bind(rs)
                 .try_map(|row: SqliteRow| {
-                    let (kid, alg, k) = (
-                        Hex(row.try_get(0)?),
-                        row.try_get(1)?,
-                        SecretHex::new(row.try_get(2)?),
-                    );
-                    Ok(TokenKeyBundle { kid, alg, k })
+                    Ok(TokenKeyBundle {
+                        kid: Hex(row.try_get(0)?),
+                        alg: row.try_get(1)?,
+                        key: TokenKeyMaterial::Secret(SecretHex::new(row.try_get(2)?)),
+                    })
                 });
-        let keys = self.done(keys.fetch_all(&mut *transaction).await)?;
-        let oscore = self.oscore(&mut transaction, peer).await?;
-        Ok(self.rs_bundle_of(name, &audience, oscore, keys))
+        keys.extend(self.done(shared.fetch_all(&mut **transaction).await)?);
+        Ok(keys)
     }
 
     /// The clients, by name.
@@ -89,8 +138,7 @@ impl Registry {
     pub async fn resource_servers(&self) -> Result<Vec<RsSummary>, RegistryError> {
         let mut transaction = self.store.snapshot().await?;
         let rows = sqlx::query(
-            "SELECT rs.name, rs.audience, rs.profiles, token_key.alg, rs.clockless FROM rs
-             JOIN token_key ON token_key.rs = rs.id AND token_key.state = 0 ORDER BY rs.name",
+            "SELECT name, audience, profiles, token_alg, clockless, key_derivation_key IS NOT NULL FROM rs ORDER BY name",
         )
         .try_map(|row: SqliteRow| {
             Ok(RsSummary {
@@ -99,6 +147,7 @@ impl Registry {
                 profiles: names(row.try_get(2)?),
                 token_alg: row.try_get(3)?,
                 clockless: row.try_get(4)?,
+                derives_keys: row.try_get(5)?,
             })
         });
         self.done(rows.fetch_all(&mut *transaction).await)
@@ -141,30 +190,5 @@ impl Registry {
             Ok(GrantSummary { client: client.to_owned(), rs: row.try_get(0)?, scope })
         });
         self.done(rows.fetch_all(&mut **transaction).await)
-    }
-
-    /// The peer's side of its security context with the AS.
-    async fn oscore(
-        &self,
-        transaction: &mut Transaction<'_, Sqlite>,
-        peer: i64,
-    ) -> Result<OscoreBundle, RegistryError> {
-        let row = sqlx::query(
-            "SELECT master_secret, master_salt, recipient_id, sender_id, id_context, alg, hkdf FROM peer WHERE id = $1",
-        )
-        .bind(peer)
-        .try_map(|row: SqliteRow| {
-            Ok(OscoreBundle {
-                master_secret: SecretHex::new(row.try_get(0)?),
-                master_salt: SecretHex::new(row.try_get(1)?),
-                // The AS receives what the peer sends.
-                sender_id: Hex(row.try_get(2)?),
-                recipient_id: Hex(row.try_get(3)?),
-                id_context: row.try_get::<Option<Vec<u8>>, _>(4)?.map(Hex),
-                alg: row.try_get(5)?,
-                hkdf: row.try_get(6)?,
-            })
-        });
-        self.done(row.fetch_one(&mut **transaction).await)
     }
 }

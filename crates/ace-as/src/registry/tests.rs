@@ -14,6 +14,7 @@ async fn site() -> Site1 {
     let site = Site {
         issuer: "coap://as".into(),
         uri: "coap://as/token".into(),
+        coaps_uri: Some("coaps://as/token".into()),
     };
     Site1 {
         _folder: folder,
@@ -30,7 +31,7 @@ async fn bundles_have_the_documented_json() {
     let site = site().await;
     let client = site
         .registry
-        .add_client("alice", &[Profile::CoapOscore])
+        .add_client("alice", &ClientOptions::default())
         .await
         .unwrap();
     let value = serde_json::to_value(&client).unwrap();
@@ -71,8 +72,9 @@ async fn bundles_have_the_documented_json() {
     let value = serde_json::to_value(&rs).unwrap();
     assert_eq!(
         keys(&value),
-        ["as", "audience", "issuer", "name", "token_keys"]
+        ["as", "audience", "issuer", "name", "profiles", "token_keys"]
     );
+    assert_eq!(value["profiles"], serde_json::json!(["coap_oscore"]));
     assert_eq!(
         (&value["audience"], &value["issuer"]),
         (&"tempSensor".into(), &"coap://as".into())
@@ -108,10 +110,18 @@ async fn a_bundle_with_a_slip_is_refused_with_what_and_where() {
     let site = site().await;
     let client = site
         .registry
-        .add_client("alice", &[Profile::CoapOscore])
+        .add_client("alice", &ClientOptions::default())
         .await
         .unwrap();
-    let secret = hex::encode(client.authorization_server.oscore.master_secret.as_bytes());
+    let secret = hex::encode(
+        client
+            .authorization_server
+            .oscore
+            .as_ref()
+            .unwrap()
+            .master_secret
+            .as_bytes(),
+    );
     let text = serde_json::to_string_pretty(&client).unwrap();
     let message = |text: &str| ClientBundle::parse(text).unwrap_err().to_string();
 
@@ -142,7 +152,7 @@ async fn bundles_do_not_show_their_secrets_in_debug_output() {
     let site = site().await;
     let client = site
         .registry
-        .add_client("alice", &[Profile::CoapOscore])
+        .add_client("alice", &ClientOptions::default())
         .await
         .unwrap();
     let rs = site
@@ -153,10 +163,24 @@ async fn bundles_do_not_show_their_secrets_in_debug_output() {
     let shown = format!("{client:?} {rs:?}");
     assert!(shown.contains("SecretHex(..)"));
     for secret in [
-        &client.authorization_server.oscore.master_secret,
-        &client.authorization_server.oscore.master_salt,
-        &rs.authorization_server.oscore.master_secret,
-        &rs.token_keys[0].k,
+        &client
+            .authorization_server
+            .oscore
+            .as_ref()
+            .unwrap()
+            .master_secret,
+        &client
+            .authorization_server
+            .oscore
+            .as_ref()
+            .unwrap()
+            .master_salt,
+        &rs.authorization_server
+            .oscore
+            .as_ref()
+            .unwrap()
+            .master_secret,
+        rs.token_keys[0].secret().unwrap(),
     ] {
         assert!(!shown.contains(&hex::encode(secret.as_bytes())));
         assert!(!shown.contains(&format!("{:?}", secret.as_bytes())));
@@ -168,7 +192,7 @@ async fn errors_name_the_next_step() {
     let site = site().await;
     let registry = &site.registry;
     registry
-        .add_client("alice", &[Profile::CoapOscore])
+        .add_client("alice", &ClientOptions::default())
         .await
         .unwrap();
     registry
@@ -221,7 +245,7 @@ async fn errors_name_the_next_step() {
         ),
         (
             registry
-                .add_client("alice", &[])
+                .add_client("alice", &ClientOptions::default())
                 .await
                 .unwrap_err()
                 .to_string(),
@@ -229,7 +253,7 @@ async fn errors_name_the_next_step() {
         ),
         (
             registry
-                .add_client("a b", &[])
+                .add_client("a b", &ClientOptions::default())
                 .await
                 .unwrap_err()
                 .to_string(),
@@ -237,7 +261,7 @@ async fn errors_name_the_next_step() {
         ),
         (
             registry
-                .add_client("-x", &[])
+                .add_client("-x", &ClientOptions::default())
                 .await
                 .unwrap_err()
                 .to_string(),
@@ -292,7 +316,7 @@ async fn grants_add_up_and_are_taken_back() {
     let site = site().await;
     let registry = &site.registry;
     registry
-        .add_client("alice", &[Profile::CoapOscore])
+        .add_client("alice", &ClientOptions::default())
         .await
         .unwrap();
     registry
@@ -360,7 +384,7 @@ async fn rfc8613_3_3_ids_are_not_given_again_after_removal() {
     let mut seen = std::collections::HashSet::new();
     for _ in 0..3 {
         let client = registry
-            .add_client("alice", &[Profile::CoapOscore])
+            .add_client("alice", &ClientOptions::default())
             .await
             .unwrap();
         let rs = registry
@@ -372,8 +396,13 @@ async fn rfc8613_3_3_ids_are_not_given_again_after_removal() {
             .await
             .unwrap();
         for id in [
-            &client.authorization_server.oscore.sender_id,
-            &rs.authorization_server.oscore.sender_id,
+            &client
+                .authorization_server
+                .oscore
+                .as_ref()
+                .unwrap()
+                .sender_id,
+            &rs.authorization_server.oscore.as_ref().unwrap().sender_id,
         ] {
             assert!(seen.insert(id.0.clone()));
             assert_ne!(id.0, AS_SENDER_ID);

@@ -211,7 +211,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Profile, Registry, Site};
+    use crate::{ClientOptions, Registry, Site};
 
     #[tokio::test]
     async fn a_context_loaded_before_another_was_used_goes_on_above_it_and_unsynchronised() {
@@ -222,13 +222,20 @@ mod tests {
         let site = Site {
             issuer: "as".into(),
             uri: "coap://as/token".into(),
+            coaps_uri: Some("coaps://as/token".into()),
         };
         let registry = Registry::new(store.clone(), site);
         let bundle = registry
-            .add_client("alice", &[Profile::CoapOscore])
+            .add_client("alice", &ClientOptions::default())
             .await
             .unwrap();
-        let kid = &bundle.authorization_server.oscore.sender_id.0;
+        let kid = &bundle
+            .authorization_server
+            .oscore
+            .as_ref()
+            .unwrap()
+            .sender_id
+            .0;
         // Loaded twice, as when the first is evicted while the second is being loaded.
         let (first, second) = (Peers::new(1), Peers::new(1));
         let first = first.find(&store, kid).await.unwrap().unwrap();

@@ -7,6 +7,8 @@
 
 mod counter;
 mod error;
+mod migrate;
+mod own_key;
 mod read;
 mod writer;
 
@@ -26,14 +28,15 @@ use sqlx::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::registry::RsProfile;
+
 use counter::Counters;
 pub use error::StoreError;
-pub(crate) use read::{GrantRow, PeerRecord, Principal, RsRecord};
+use migrate::migrate;
+pub(crate) use own_key::{Purpose, find as find_own_key, generate};
+pub(crate) use read::{GrantRow, PeerRecord, Principal, RsRecord, TokenKey};
 use writer::{Job, Work};
 pub(crate) use writer::{reserve, signed, unsigned};
-
-/// Newest schema this program knows.
-const SCHEMA: u64 = 1;
 
 /// How long a connection waits for the other process's transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -68,17 +71,31 @@ pub(crate) struct Issuance {
     pub scope: Vec<u8>,
     pub iat: u64,
     pub exp: u64,
-    /// Identifier of the input material the token is bound to.
-    pub input_material: Vec<u8>,
-    /// The material itself, if it is made with this token.
-    pub new_material: Option<NewMaterial>,
+    /// Identifier of the proof-of-possession key the token is bound to.
+    pub kid: Vec<u8>,
+    /// The key, unless rights are given to one that was stored with an earlier token.
+    pub pop_key: Option<PopKey>,
 }
 
-/// OSCORE input material (RFC 9203, 3.2.1).
+/// A proof-of-possession key.
 #[derive(Debug)]
-pub(crate) struct NewMaterial {
-    pub ms: Secret<16>,
-    pub salt: [u8; 8],
+pub(crate) enum PopKey {
+    /// OSCORE input material (RFC 9203, 3.2.1).
+    Oscore { ms: Secret<16>, salt: [u8; 8] },
+    /// A pre-shared key (RFC 9202, 3.3.1).
+    Psk(Secret<16>),
+    /// The client's public key; it is with the client's registration.
+    Rpk,
+}
+
+impl PopKey {
+    pub(crate) fn profile(&self) -> RsProfile {
+        match self {
+            Self::Oscore { .. } => RsProfile::CoapOscore,
+            Self::Psk(_) => RsProfile::CoapDtlsPsk,
+            Self::Rpk => RsProfile::CoapDtlsRpk,
+        }
+    }
 }
 
 impl Store {
@@ -220,40 +237,11 @@ impl Store {
         &self,
         wait: Duration,
     ) -> Result<std::fs::File, StoreError> {
-        let path = &self.inner.path;
-        let not_writable = |error: std::io::Error| StoreError::NotWritable {
-            path: path.clone(),
-            reason: error.to_string(),
-        };
-        let mut lock = path.clone().into_os_string();
-        lock.push("-server");
-        let lock = private(
-            std::fs::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false),
-        )
-        .open(lock)
-        .map_err(not_writable)?;
-        let deadline = tokio::time::Instant::now() + wait;
-        loop {
-            match lock.try_lock() {
-                Ok(()) => return Ok(lock),
-                Err(std::fs::TryLockError::Error(error)) => return Err(not_writable(error)),
-                Err(std::fs::TryLockError::WouldBlock)
-                    if tokio::time::Instant::now() < deadline =>
-                {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                Err(std::fs::TryLockError::WouldBlock) => {
-                    return Err(StoreError::Served { path: path.clone() });
-                }
-            }
-        }
+        lock_for_server(&self.inner.path, wait).await
     }
 
     /// Deletes tokens that expired by `now` (seconds since the epoch), at most 1,000 at a time, and
-    /// the input material that no token is bound to any more. Returns how many tokens.
+    /// the proof-of-possession keys that no token is bound to any more. Returns how many tokens.
     ///
     /// # Errors
     /// As the database fails.
@@ -261,7 +249,7 @@ impl Store {
         self.submit(Work::Expire { now }).await
     }
 
-    /// Stores a token. `false`: client, resource server or input material are no longer there.
+    /// Stores a token. `false`: client, resource server or key are no longer there.
     pub(crate) async fn issue(&self, issuance: Issuance) -> Result<bool, StoreError> {
         self.submit(Work::Issue(Box::new(issuance)))
             .await
@@ -332,45 +320,35 @@ fn private(options: &mut std::fs::OpenOptions) -> &mut std::fs::OpenOptions {
     options
 }
 
-/// Makes the tables of an empty file; refuses what a newer program wrote.
-async fn migrate(path: &Path, pool: &SqlitePool) -> Result<(), StoreError> {
-    let failed = |error| StoreError::from_sqlx(path, error);
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let tables = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM sqlite_master")
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(failed)?;
-    if tables == 0 {
-        sqlx::raw_sql(include_str!("schema.sql"))
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed)?;
-        return transaction.commit().await.map_err(failed);
-    }
-    let not_a_store = |reason: String| StoreError::NotAStore {
+async fn lock_for_server(path: &Path, wait: Duration) -> Result<std::fs::File, StoreError> {
+    let not_writable = |error: std::io::Error| StoreError::NotWritable {
         path: path.to_path_buf(),
-        reason,
+        reason: error.to_string(),
     };
-    // Written and rolled back: a store that cannot be written is found out now. (SQLite begins an
-    // immediate transaction on a read-only file without a word.)
-    let found = sqlx::query_scalar::<_, String>(
-        "UPDATE meta SET value = value WHERE name = 'schema' RETURNING value",
+    let mut lock = path.to_path_buf().into_os_string();
+    lock.push("-server");
+    let lock = private(
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false),
     )
-    .fetch_optional(&mut *transaction)
-    .await
-    .map_err(|error| match failed(error) {
-        StoreError::Database { source, .. } => not_a_store(source.to_string()),
-        other => other,
-    })?
-    .and_then(|version| version.parse::<u64>().ok());
-    match found {
-        Some(SCHEMA) => transaction.rollback().await.map_err(failed),
-        Some(found) if found > SCHEMA => Err(StoreError::Schema {
-            path: path.to_path_buf(),
-            found,
-            known: SCHEMA,
-        }),
-        _ => Err(not_a_store("no schema version".to_owned())),
+    .open(lock)
+    .map_err(not_writable)?;
+    let deadline = tokio::time::Instant::now() + wait;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(std::fs::TryLockError::Error(error)) => return Err(not_writable(error)),
+            Err(std::fs::TryLockError::WouldBlock) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(StoreError::Served {
+                    path: path.to_path_buf(),
+                });
+            }
+        }
     }
 }
 

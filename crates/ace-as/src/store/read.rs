@@ -1,9 +1,10 @@
 //! What the server reads for a request.
 
-use ace_crypto::Secret;
+use ace_crypto::{Aead, Secret, Signature, SigningKey, VerifyingKey};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{Store, StoreError, signed, unsigned};
+use crate::registry::RsProfile;
 
 /// OSCORE between the AS and a peer, ids from the AS's side.
 #[derive(Debug)]
@@ -26,7 +27,10 @@ pub(crate) enum Principal {
     Client {
         id: u64,
         name: String,
+        /// Bits of [`RsProfile`].
         profiles: u64,
+        /// The key that it has registered, and with which it authenticates itself in DTLS.
+        key: Option<Box<VerifyingKey>>,
     },
     ResourceServer {
         name: String,
@@ -47,23 +51,42 @@ pub(crate) struct RsRecord {
     pub id: u64,
     pub name: String,
     pub audience: String,
+    /// Bits of [`RsProfile`].
     pub profiles: u64,
     pub clockless: bool,
     pub kid: Vec<u8>,
-    pub alg: i64,
-    pub k: Secret<64>,
+    pub token_key: TokenKey,
+    /// Its public key, if it has one.
+    pub key: Option<VerifyingKey>,
+    pub key_derivation_key: Option<Secret<64>>,
+}
+
+/// What protects tokens.
+#[derive(Debug)]
+pub(crate) enum TokenKey {
+    Aead(Aead, Secret<64>),
+    Sign(Box<SigningKey>),
 }
 
 macro_rules! principal_columns {
     () => {
-        "SELECT client.id, client.name, client.profiles, rs.name FROM peer
+        "SELECT client.id, client.name, client.profiles, rs.name, peer.public_key FROM peer
          LEFT JOIN client ON client.peer = peer.id LEFT JOIN rs ON rs.peer = peer.id "
     };
 }
 
 macro_rules! rs_columns {
     () => {
-        "SELECT rs.id, rs.name, rs.audience, rs.profiles, rs.clockless, token_key.kid, token_key.alg, token_key.k "
+        "SELECT rs.id, rs.name, rs.audience, rs.profiles, rs.clockless, rs.token_alg, rs.key_derivation_key,
+                token_key.kid, token_key.k, as_key.kid, as_key.private_key, peer.public_key "
+    };
+}
+
+macro_rules! rs_keys {
+    () => {
+        "JOIN peer ON peer.id = rs.peer
+         LEFT JOIN token_key ON token_key.rs = rs.id AND token_key.alg = rs.token_alg AND token_key.state = 0
+         LEFT JOIN as_key ON as_key.purpose = 1 AND as_key.alg = rs.token_alg AND as_key.state = 0 "
     };
 }
 
@@ -134,8 +157,9 @@ impl Store {
         let query = match audience {
             Some(audience) => sqlx::query(concat!(
                 rs_columns!(),
-                "FROM rs JOIN token_key ON token_key.rs = rs.id AND token_key.state = 0
-                 WHERE rs.audience = $2
+                "FROM rs ",
+                rs_keys!(),
+                "WHERE rs.audience = $2
                  AND EXISTS (SELECT 1 FROM grant_ WHERE grant_.client = $1 AND grant_.rs = rs.id) LIMIT 1"
             ))
             .bind(signed(client))
@@ -143,23 +167,13 @@ impl Store {
             None => sqlx::query(concat!(
                 rs_columns!(),
                 "FROM (SELECT DISTINCT grant_.rs FROM grant_ WHERE grant_.client = $1 LIMIT 2) AS granted
-                 JOIN rs ON rs.id = granted.rs JOIN token_key ON token_key.rs = rs.id AND token_key.state = 0"
+                 JOIN rs ON rs.id = granted.rs ",
+                rs_keys!()
             ))
             .bind(signed(client)),
         };
         query
-            .try_map(|row: SqliteRow| {
-                Ok(RsRecord {
-                    id: number(&row, 0)?,
-                    name: row.try_get(1)?,
-                    audience: row.try_get(2)?,
-                    profiles: number(&row, 3)?,
-                    clockless: row.try_get(4)?,
-                    kid: row.try_get(5)?,
-                    alg: row.try_get(6)?,
-                    k: secret(&row, 7)?,
-                })
-            })
+            .try_map(|row: SqliteRow| resource_server(&row))
             .fetch_all(&self.inner.read)
             .await
             .map_err(|error| self.failed(error))
@@ -188,26 +202,26 @@ impl Store {
             .map_err(|error| self.failed(error))
     }
 
-    /// Whether the input material was issued to this client for this resource server and a token
-    /// bound to it still lives.
-    pub(crate) async fn material_lives(
+    /// In which profile the key of this name was issued to the client for the resource server, if a token bound to it
+    /// still lives.
+    pub(crate) async fn pop_key_lives(
         &self,
-        id: &[u8],
+        kid: &[u8],
         client: u64,
         rs: u64,
         now: u64,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<RsProfile>, StoreError> {
         sqlx::query_scalar::<_, i64>(
-            "SELECT 1 FROM input_material WHERE id = $1 AND client = $2 AND rs = $3
-             AND EXISTS (SELECT 1 FROM token WHERE token.input_material = $1 AND token.exp > $4)",
+            "SELECT profile FROM pop_key WHERE client = $1 AND rs = $2 AND kid = $3
+             AND EXISTS (SELECT 1 FROM token WHERE client = $1 AND rs = $2 AND kid = $3 AND exp > $4)",
         )
-        .bind(id)
         .bind(signed(client))
         .bind(signed(rs))
+        .bind(kid)
         .bind(signed(now))
         .fetch_optional(&self.inner.read)
         .await
-        .map(|found| found.is_some())
+        .map(|found| found.map(unsigned).and_then(RsProfile::from_bit))
         .map_err(|error| self.failed(error))
     }
 }
@@ -219,8 +233,50 @@ fn principal(row: SqliteRow) -> Result<Principal, sqlx::Error> {
             id: number(&row, 0)?,
             name: row.try_get(1)?,
             profiles: number(&row, 2)?,
+            key: public_key(&row, 4)?.map(Box::new),
         },
     })
+}
+
+fn resource_server(row: &SqliteRow) -> Result<RsRecord, sqlx::Error> {
+    let alg = row.try_get(5)?;
+    let (kid, token_key) = match (Aead::from_cose(alg), Signature::from_cose(alg)) {
+        (Some(aead), _) => (7, TokenKey::Aead(aead, secret(row, 8)?)),
+        (None, Some(signature)) => {
+            let key: Secret<64> = secret(row, 10)?;
+            let key = SigningKey::from_bytes(signature, key.as_bytes());
+            (
+                9,
+                TokenKey::Sign(Box::new(key.map_err(|error| unusable(10, error))?)),
+            )
+        }
+        (None, None) => return Err(unusable(5, ace_crypto::CryptoError::Unsupported)),
+    };
+    let derivation = row.try_get::<Option<&[u8]>, _>(6)?.is_some();
+    Ok(RsRecord {
+        id: number(row, 0)?,
+        name: row.try_get(1)?,
+        audience: row.try_get(2)?,
+        profiles: number(row, 3)?,
+        clockless: row.try_get(4)?,
+        kid: row.try_get(kid)?,
+        token_key,
+        key: public_key(row, 11)?,
+        key_derivation_key: derivation.then(|| secret(row, 6)).transpose()?,
+    })
+}
+
+fn public_key(row: &SqliteRow, column: usize) -> Result<Option<VerifyingKey>, sqlx::Error> {
+    let spki = row.try_get::<Option<&[u8]>, _>(column)?;
+    let key = spki.map(VerifyingKey::from_spki).transpose();
+    key.map_err(|error| unusable(column, error))
+}
+
+fn unusable(column: usize, error: ace_crypto::CryptoError) -> sqlx::Error {
+    sqlx::Error::ColumnDecode {
+        index: column.to_string(),
+        source: error.into(),
+    }
 }
 
 fn number(row: &SqliteRow, column: usize) -> Result<u64, sqlx::Error> {

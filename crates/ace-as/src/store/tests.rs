@@ -1,9 +1,8 @@
 use std::os::unix::fs::PermissionsExt;
 
-use super::{Issuance, NewMaterial, PeerRecord, Store, StoreError};
-use crate::registry::{Registry, RsOptions, Site};
+use super::{Issuance, PeerRecord, PopKey, Store, StoreError};
+use crate::registry::{ClientOptions, Registry, RsOptions, RsProfile, Site};
 use ace_crypto::Secret;
-use ace_wire::ace::Profile;
 use tempfile::TempDir;
 
 const FILE_NAME: &str = "store.sqlite";
@@ -30,6 +29,7 @@ impl Fixture {
             Site {
                 issuer: "as".into(),
                 uri: "coap://as/token".into(),
+                coaps_uri: Some("coaps://as/token".into()),
             },
         )
     }
@@ -38,7 +38,7 @@ impl Fixture {
         let fixture = Self::new().await;
         let registry = fixture.registry();
         registry
-            .add_client("alice", &[Profile::CoapOscore])
+            .add_client("alice", &ClientOptions::default())
             .await
             .unwrap();
         registry
@@ -62,8 +62,8 @@ fn issuance(cti: u8, material: u8, exp: u64) -> Issuance {
         scope: vec![0x60],
         iat: 1,
         exp,
-        input_material: vec![material],
-        new_material: Some(NewMaterial {
+        kid: vec![material],
+        pop_key: Some(PopKey::Oscore {
             ms: Secret::full([7; 16]),
             salt: [8; 8],
         }),
@@ -144,7 +144,9 @@ async fn a_store_that_cannot_be_written_is_named_with_what_to_do() {
         .filename(fixture.path())
         .read_only(true);
     let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
-    let error = super::migrate(&fixture.path(), &pool).await.unwrap_err();
+    let error = super::migrate::migrate(&fixture.path(), &pool)
+        .await
+        .unwrap_err();
     assert!(matches!(error, StoreError::NotWritable { .. }));
     let expected = format!(
         "the store {} cannot be written (attempt to write a readonly database); check owner, mode and free space",
@@ -169,7 +171,7 @@ async fn a_newer_schema_a_foreign_database_and_an_empty_file_are_refused() {
         newer,
         StoreError::Schema {
             found: 7,
-            known: 1,
+            known: 2,
             ..
         }
     ));
@@ -222,12 +224,11 @@ async fn nothing_is_stored_for_a_client_or_resource_server_that_is_gone() {
     assert!(fixture.store.issue(issuance(1, 1, 100)).await.unwrap());
     fixture.registry().remove_client("alice").await.unwrap();
     assert!(!fixture.store.issue(issuance(2, 2, 100)).await.unwrap());
-    let rows: i64 = sqlx::query_scalar(
-        "SELECT (SELECT count(*) FROM token) + (SELECT count(*) FROM input_material)",
-    )
-    .fetch_one(&fixture.store.inner.read)
-    .await
-    .unwrap();
+    let rows: i64 =
+        sqlx::query_scalar("SELECT (SELECT count(*) FROM token) + (SELECT count(*) FROM pop_key)")
+            .fetch_one(&fixture.store.inner.read)
+            .await
+            .unwrap();
     assert_eq!(rows, 2);
 }
 
@@ -289,19 +290,20 @@ async fn rfc9203_3_1_input_material_lives_as_long_as_a_token_bound_to_it() {
     store.issue(issuance(1, 9, 100)).await.unwrap();
     store
         .issue(Issuance {
-            new_material: None,
+            pop_key: None,
             ..issuance(2, 9, 200)
         })
         .await
         .unwrap();
     store.issue(issuance(3, 10, 100)).await.unwrap();
-    assert!(store.material_lives(&[9], 0, 0, 199).await.unwrap());
-    assert!(!store.material_lives(&[9], 0, 0, 200).await.unwrap());
-    assert!(!store.material_lives(&[9], 1, 0, 50).await.unwrap());
-    assert!(!store.material_lives(&[9], 0, 1, 50).await.unwrap());
+    let lives = async |client, rs, now| store.pop_key_lives(&[9], client, rs, now).await.unwrap();
+    assert_eq!(lives(0, 0, 199).await, Some(RsProfile::CoapOscore));
+    assert_eq!(lives(0, 0, 200).await, None);
+    assert_eq!(lives(1, 0, 50).await, None);
+    assert_eq!(lives(0, 1, 50).await, None);
 
     let materials = async || -> Vec<Vec<u8>> {
-        sqlx::query_scalar("SELECT id FROM input_material ORDER BY id")
+        sqlx::query_scalar("SELECT kid FROM pop_key ORDER BY kid")
             .fetch_all(&store.inner.read)
             .await
             .unwrap()
@@ -316,7 +318,7 @@ async fn rfc9203_3_1_input_material_lives_as_long_as_a_token_bound_to_it() {
 async fn a_token_for_material_that_is_gone_is_not_stored() {
     let fixture = Fixture::with_alice_and_thermo().await;
     let update = Issuance {
-        new_material: None,
+        pop_key: None,
         ..issuance(1, 9, 100)
     };
     assert!(!fixture.store.issue(update).await.unwrap());

@@ -12,7 +12,7 @@ use std::{
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Issuance, StoreError};
+use super::{Issuance, PopKey, StoreError};
 
 /// Most jobs that share one transaction.
 pub(super) const BATCH: usize = 64;
@@ -23,7 +23,7 @@ pub(super) const QUEUE: usize = 1024;
 /// What the task writes; each answers one number.
 #[derive(Debug)]
 pub(super) enum Work {
-    /// 1 if stored, 0 if client, resource server or input material are gone.
+    /// 1 if stored, 0 if client, resource server or key are gone.
     Issue(Box<Issuance>),
     /// Reserves `count` numbers of a counter; the first of them.
     Numbers { counter: String, count: u64 },
@@ -122,24 +122,32 @@ async fn issue(
     issuance: &Issuance,
 ) -> Result<u64, sqlx::Error> {
     let (client, rs) = (signed(issuance.client), signed(issuance.rs));
-    if let Some(material) = &issuance.new_material {
+    if let Some(key) = &issuance.pop_key {
+        let (k, salt) = match key {
+            PopKey::Oscore { ms, salt } => (Some(ms.as_bytes()), Some(salt.as_slice())),
+            PopKey::Psk(k) => (Some(k.as_bytes()), None),
+            PopKey::Rpk => (None, None),
+        };
+        // A public key is there already if an earlier token is bound to it.
         sqlx::query(
-            "INSERT INTO input_material (id, client, rs, ms, salt, created) SELECT $1, $2, $3, $4, $5, $6
-             WHERE EXISTS (SELECT 1 FROM client WHERE id = $2) AND EXISTS (SELECT 1 FROM rs WHERE id = $3)",
+            "INSERT INTO pop_key (client, rs, kid, profile, k, salt, created) SELECT $1, $2, $3, $4, $5, $6, $7
+             WHERE EXISTS (SELECT 1 FROM client WHERE id = $1) AND EXISTS (SELECT 1 FROM rs WHERE id = $2)
+             ON CONFLICT (client, rs, kid) DO NOTHING",
         )
-        .bind(&issuance.input_material)
         .bind(client)
         .bind(rs)
-        .bind(material.ms.as_bytes())
-        .bind(material.salt.as_slice())
+        .bind(&issuance.kid)
+        .bind(signed(key.profile().bit()))
+        .bind(k)
+        .bind(salt)
         .bind(signed(issuance.iat))
         .execute(&mut **transaction)
         .await?;
     }
     let stored = sqlx::query(
-        "INSERT INTO token (cti, hash, client, rs, scope, iat, exp, input_material) SELECT $1, $2, $3, $4, $5, $6, $7, $8
+        "INSERT INTO token (cti, hash, client, rs, scope, iat, exp, kid) SELECT $1, $2, $3, $4, $5, $6, $7, $8
          WHERE EXISTS (SELECT 1 FROM client WHERE id = $3) AND EXISTS (SELECT 1 FROM rs WHERE id = $4)
-           AND EXISTS (SELECT 1 FROM input_material WHERE id = $8 AND client = $3 AND rs = $4)",
+           AND EXISTS (SELECT 1 FROM pop_key WHERE client = $3 AND rs = $4 AND kid = $8)",
     )
     .bind(&issuance.cti)
     .bind(issuance.hash.as_slice())
@@ -148,7 +156,7 @@ async fn issue(
     .bind(&issuance.scope)
     .bind(signed(issuance.iat))
     .bind(signed(issuance.exp))
-    .bind(&issuance.input_material)
+    .bind(&issuance.kid)
     .execute(&mut **transaction)
     .await?;
     Ok(stored.rows_affected())
@@ -158,24 +166,26 @@ async fn issue(
 const SWEEP: i64 = 1000;
 
 async fn expire(transaction: &mut Transaction<'_, Sqlite>, now: u64) -> Result<u64, sqlx::Error> {
-    let materials = sqlx::query_scalar::<_, Vec<u8>>(
+    let keys = sqlx::query_as::<_, (i64, i64, Vec<u8>)>(
         "DELETE FROM token WHERE cti IN (SELECT cti FROM token WHERE exp <= $1 ORDER BY exp LIMIT $2)
-         RETURNING input_material",
+         RETURNING client, rs, kid",
     )
     .bind(signed(now))
     .bind(SWEEP)
     .fetch_all(&mut **transaction)
     .await?;
-    for id in &materials {
+    for (client, rs, kid) in &keys {
         sqlx::query(
-            "DELETE FROM input_material WHERE id = $1
-             AND NOT EXISTS (SELECT 1 FROM token WHERE input_material = $1)",
+            "DELETE FROM pop_key WHERE client = $1 AND rs = $2 AND kid = $3
+             AND NOT EXISTS (SELECT 1 FROM token WHERE client = $1 AND rs = $2 AND kid = $3)",
         )
-        .bind(id)
+        .bind(client)
+        .bind(rs)
+        .bind(kid)
         .execute(&mut **transaction)
         .await?;
     }
-    Ok(materials.len() as u64)
+    Ok(keys.len() as u64)
 }
 
 /// Ids, counters and times fit: counters grow by one at a time and times are checked at the edge.

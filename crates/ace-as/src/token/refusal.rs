@@ -17,7 +17,7 @@ pub(crate) enum Refusal {
     NotAuthenticated,
     /// `client_id` is not the client that authenticated.
     ClientId,
-    /// `client_secret` beside OSCORE: more than one way to authenticate (RFC 6749, 2.3).
+    /// `client_secret` beside OSCORE or DTLS: more than one way to authenticate (RFC 6749, 2.3).
     ClientSecret,
     /// A resource server asks for a token.
     NotAClient,
@@ -33,8 +33,14 @@ pub(crate) enum Refusal {
     Audience,
     /// Client and resource server have no profile in common.
     Profiles,
-    /// A key in `req_cnf` that the profile cannot use.
+    /// A key in `req_cnf` that the resource server cannot use (RFC 9200, 5.8.3).
     PopKey,
+    /// A public key in `req_cnf` that is not the client's (RFC 9202, 3.2.1).
+    ForeignPopKey,
+    /// `req_cnf` names a key that no live token of this client for this audience is bound to (RFC 9202, 4).
+    UnknownPopKey,
+    /// No public key in `req_cnf`, and the resource server has no other way (RFC 9202, 3.2.1).
+    PopKeyMissing,
     /// `req_cnf` names input material that is not this client's for this audience (RFC 9203, 3.1).
     InputMaterial,
     /// A scope that is none (RFC 6749, 3.3; RFC 9237).
@@ -72,6 +78,7 @@ impl Refusal {
             | Self::AudienceMissing
             | Self::Audience
             | Self::InputMaterial
+            | Self::PopKeyMissing
             | Self::Removed => ErrorCode::InvalidRequest,
             Self::NotAuthenticated | Self::ClientId => ErrorCode::InvalidClient,
             Self::NotAClient => ErrorCode::UnauthorizedClient,
@@ -79,7 +86,9 @@ impl Refusal {
             Self::ScopeMalformed | Self::ScopeNotGranted | Self::TooLarge => {
                 ErrorCode::InvalidScope
             }
-            Self::PopKey => ErrorCode::UnsupportedPopKey,
+            Self::PopKey | Self::ForeignPopKey | Self::UnknownPopKey => {
+                ErrorCode::UnsupportedPopKey
+            }
             Self::Profiles => ErrorCode::IncompatibleAceProfiles,
             Self::Store(_) | Self::Internal(_) => return None,
         })
@@ -89,10 +98,10 @@ impl Refusal {
     pub fn description(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "not a token request in CBOR",
-            Self::NotAuthenticated => "ask over OSCORE",
+            Self::NotAuthenticated => "ask over OSCORE or DTLS",
             Self::ClientId => "client_id is not the authenticated client",
             Self::ClientSecret => {
-                "the security context authenticates the client; leave client_secret out"
+                "the secure channel authenticates the client; leave client_secret out"
             }
             Self::NotAClient => "registered as a resource server",
             Self::GrantType => "only client_credentials",
@@ -102,8 +111,12 @@ impl Refusal {
             // One answer for both, and for one that was just removed: not an oracle for audiences.
             Self::Audience | Self::Removed => "no access at this audience",
             Self::Profiles => "no profile in common with the audience",
-            Self::PopKey => "only kid in req_cnf",
-            Self::InputMaterial => "req_cnf names no key of this client for this audience",
+            Self::PopKey => "no key for this audience",
+            Self::ForeignPopKey => "not the key of this client",
+            Self::InputMaterial | Self::UnknownPopKey => {
+                "req_cnf names no key of this client for this audience"
+            }
+            Self::PopKeyMissing => "req_cnf must hold the public key of the client",
             Self::ScopeMalformed => "malformed scope",
             Self::ScopeNotGranted => "nothing of this scope is granted",
             Self::TooLarge => "too much for one token; ask for less",
@@ -176,6 +189,9 @@ mod tests {
             (R::ScopeNotGranted, Code::BAD_REQUEST, 6),
             (R::TooLarge, Code::BAD_REQUEST, 6),
             (R::PopKey, Code::BAD_REQUEST, 7),
+            (R::ForeignPopKey, Code::BAD_REQUEST, 7),
+            (R::UnknownPopKey, Code::BAD_REQUEST, 7),
+            (R::PopKeyMissing, Code::BAD_REQUEST, 1),
             (R::Profiles, Code::BAD_REQUEST, 8),
         ] {
             assert_eq!(refusal.code(), code, "{refusal:?}");

@@ -315,7 +315,13 @@ impl<'c> RsNode<'c> {
         count: u32,
         random: &mut SeededRandom,
     ) -> Box<Engine<'c>> {
-        let engine = Engine::new(config, Thermo::new(count), memory.clone(), rs_slots(), random);
+        let engine = Engine::new(
+            config,
+            Thermo::new(count),
+            memory.clone(),
+            rs_slots(),
+            random,
+        );
         Box::new(engine.expect("a resource server"))
     }
 

@@ -8,8 +8,8 @@ use std::{
 };
 
 use ace_as::{
-    Answer, AuthorizationServer, ClientBundle, Config, Limits, OscoreBundle, Profile, Registry,
-    RsBundle, RsOptions, Store,
+    Answer, AuthorizationServer, ClientBundle, ClientOptions, Config, Limits, OscoreBundle,
+    Registry, RsBundle, RsOptions, Store,
 };
 use ace_coap::{Instant, Message};
 use ace_crypto::{Aead, Hkdf};
@@ -55,6 +55,7 @@ impl Site {
         let site = ace_as::Site {
             issuer: "coap://as.example".into(),
             uri: "coap://as.example/token".into(),
+            coaps_uri: None,
         };
         let (server, alice, thermo) = runtime.block_on(async {
             let store = Store::create(folder.path().join("store.sqlite"))
@@ -66,7 +67,7 @@ impl Site {
                 .await
                 .expect("an RS");
             let alice = registry
-                .add_client("alice", &[Profile::CoapOscore])
+                .add_client("alice", &ClientOptions::default())
                 .await
                 .expect("a client");
             for scope in ["GET /temp", "GET,PUT /led", "POST /log"] {

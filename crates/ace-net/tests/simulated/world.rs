@@ -57,7 +57,11 @@ impl Setting {
     pub fn new(plan: &Plan) -> Self {
         let site = Site::new(plan.has_clock);
         let ear = Mutex::new(Eavesdropper::new(&parameters(
-            &site.alice.authorization_server.oscore,
+            site.alice
+                .authorization_server
+                .oscore
+                .as_ref()
+                .expect("OSCORE"),
         )));
         Self {
             site,
@@ -84,7 +88,7 @@ impl Setting {
         let mut client = ace_client::Config::new(
             AS,
             &access.uri,
-            ace_client::AsSecurity::Oscore(parameters(&access.oscore)),
+            ace_client::AsSecurity::Oscore(parameters(access.oscore.as_ref().expect("OSCORE"))),
         );
         client.block_size = plan.block_size;
         client.watch = Watch(Some(&listen));
@@ -98,7 +102,7 @@ impl Setting {
                 issuer: &site.thermo.issuer,
                 key: TokenKey::Aead(
                     ace_crypto::Aead::from_cose(key.alg).expect("built in"),
-                    key.k.as_bytes(),
+                    key.secret().expect("shared").as_bytes(),
                 ),
             })
             .collect();

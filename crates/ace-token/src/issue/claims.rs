@@ -3,6 +3,7 @@
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
+use ace_crypto::VerifyingKey;
 use ace_wire::{
     ace::{Confirmation, parameter},
     cose::{self, KeyType, algorithm_number, key_label},
@@ -74,6 +75,11 @@ pub enum CoseKey {
         alg: Option<i64>,
         /// The key.
         k: Zeroizing<Vec<u8>>,
+    },
+    /// A symmetric key that the resource server derives from the token (RFC 9202, 3.3.1): type and identifier alone.
+    Derived {
+        /// Key identifier.
+        kid: Vec<u8>,
     },
     /// A point on a NIST curve.
     Ec2 {
@@ -193,20 +199,40 @@ impl Cnf {
 }
 
 impl CoseKey {
+    /// A public key, under this identifier.
+    #[must_use]
+    pub fn public(key: &VerifyingKey, kid: Option<&[u8]>) -> Self {
+        let (kid, alg, x) = (kid.map(<[u8]>::to_vec), None, key.x().to_vec());
+        match key.y() {
+            Some(y) => Self::Ec2 {
+                kid,
+                alg,
+                crv: cose::curve::P_256,
+                x,
+                y: Y::Bytes(y.to_vec()),
+            },
+            None => Self::Okp {
+                kid,
+                alg,
+                crv: cose::curve::ED25519,
+                x,
+            },
+        }
+    }
+
     fn value(&self) -> Value {
-        let (Self::Symmetric { kid, alg, .. }
-        | Self::Ec2 { kid, alg, .. }
-        | Self::Okp { kid, alg, .. }) = self;
-        let kty = match self {
-            Self::Symmetric { .. } => KeyType::Symmetric,
-            Self::Ec2 { .. } => KeyType::Ec2,
-            Self::Okp { .. } => KeyType::Okp,
+        let (kty, kid, alg) = match self {
+            Self::Symmetric { kid, alg, .. } => (KeyType::Symmetric, kid.as_ref(), *alg),
+            Self::Derived { kid } => (KeyType::Symmetric, Some(kid), None),
+            Self::Ec2 { kid, alg, .. } => (KeyType::Ec2, kid.as_ref(), *alg),
+            Self::Okp { kid, alg, .. } => (KeyType::Okp, kid.as_ref(), *alg),
         };
         let mut map = Map::default();
         map.put(key_label::KTY, Some(kty.number()));
-        map.put(key_label::KID, kid.clone().map(Value::Bytes));
-        map.put(key_label::ALG, *alg);
+        map.put(key_label::KID, kid.cloned().map(Value::Bytes));
+        map.put(key_label::ALG, alg);
         match self {
+            Self::Derived { .. } => {}
             Self::Symmetric { k, .. } => map.put(key_label::K, Some(Value::Bytes(k.to_vec()))),
             Self::Ec2 { crv, x, y, .. } => {
                 map.put(key_label::CRV, Some(*crv));
@@ -288,6 +314,12 @@ impl TryFrom<&cose::CoseKey<'_>> for CoseKey {
                 k: Zeroizing::new(k.to_vec()),
             }),
             cose::CoseKey {
+                kty: KeyType::Symmetric,
+                kid: Some(kid),
+                alg: None,
+                ..
+            } => Ok(Self::Derived { kid: kid.to_vec() }),
+            cose::CoseKey {
                 kty: KeyType::Ec2,
                 crv: Some(crv),
                 x: Some(x),
@@ -329,6 +361,7 @@ impl fmt::Debug for CoseKey {
             Self::Symmetric { kid, alg, .. } => {
                 write!(f, "Symmetric {{ kid: {kid:?}, alg: {alg:?}, k: .. }}")
             }
+            Self::Derived { kid } => write!(f, "Derived {{ kid: {kid:?} }}"),
             Self::Ec2 { kid, crv, x, .. } => {
                 write!(f, "Ec2 {{ kid: {kid:?}, crv: {crv}, x: {x:?}, .. }}")
             }

@@ -234,7 +234,8 @@ impl<'a> CoseKey<'a> {
                 let private = self.d.is_some() && self.x.is_none() && self.y.is_none();
                 self.crv.is_some() && (point || private)
             }
-            KeyType::Symmetric => self.k.is_some(),
+            // RFC 9202, 3.3.1 and 3.3.2: a key that the reader knows or derives has a name alone.
+            KeyType::Symmetric => self.k.is_some() || self.kid.is_some(),
             KeyType::Other(_) => true,
         }
     }

@@ -103,6 +103,8 @@ fn rfc9053_7_keys_must_be_complete() {
     for (key, complete) in [
         ("a1 01 04", false),
         ("a2 01 04 20 41ff", true),
+        // RFC 9202, Figure 7: the identifier of a key that the reader knows or derives.
+        ("a2 01 04 02 48 3d027833fc6267ce", true),
         // An empty key value is one on the wire; cryptography refuses its length.
         ("a2 01 04 20 40", true),
         ("a1 01 01", false),

@@ -9,13 +9,13 @@ use ace_coap::{Instant, OutMessage};
 use ace_crypto::{Aead, Hkdf};
 use ace_oscore::{Parameters, RequestBinding, SEQUENCE_LIMIT, SecurityContext};
 use ace_wire::{
-    ace::{AccessInformation, ErrorCode, ErrorResponse, Profile, TokenRequest},
+    ace::{AccessInformation, ErrorCode, ErrorResponse, TokenRequest},
     coap::{Code, Message, Token, Type, content_format::ACE_CBOR, option},
 };
 
 use crate::{
     Answer, AuthorizationServer, Config, Limits, Registry, Site, Store,
-    registry::{OscoreBundle, RsOptions},
+    registry::{ClientOptions, OscoreBundle, RsOptions},
 };
 
 const NOW: u64 = 1_700_000_000;
@@ -53,14 +53,14 @@ impl World {
     async fn client(&self, name: &str) -> Client {
         let bundle = self
             .registry
-            .add_client(name, &[Profile::CoapOscore])
+            .add_client(name, &ClientOptions::default())
             .await
             .unwrap();
         self.registry
             .grant(name, "thermo", "GET /temp")
             .await
             .unwrap();
-        Client::new(&bundle.authorization_server.oscore)
+        Client::new(bundle.authorization_server.oscore.as_ref().unwrap())
     }
 
     /// The server again, from what the store holds.
@@ -114,6 +114,7 @@ fn site() -> Site {
     Site {
         issuer: "coap://as".into(),
         uri: "coap://as/token".into(),
+        coaps_uri: Some("coaps://as/token".into()),
     }
 }
 

@@ -68,7 +68,7 @@ async fn codes_of_coap_and_errors_of_ace_are_protected() {
 async fn rfc6749_5_2_a_resource_server_is_no_client() {
     let world = World::new().await;
     let bundle = world.registry.rs_bundle("thermo").await.unwrap();
-    let mut thermo = Client::new(&bundle.authorization_server.oscore);
+    let mut thermo = Client::new(bundle.authorization_server.oscore.as_ref().unwrap());
     assert_eq!(
         thermo.ask(&world, &post(REQUEST)).await.error(),
         ErrorCode::UnauthorizedClient
@@ -179,10 +179,10 @@ async fn changes_of_another_process_count_from_the_next_request_on() {
         ErrorCode::InvalidRequest
     );
     let bundle = other
-        .add_client("bob", &[Profile::CoapOscore])
+        .add_client("bob", &ClientOptions::default())
         .await
         .unwrap();
-    let mut bob = Client::new(&bundle.authorization_server.oscore);
+    let mut bob = Client::new(bundle.authorization_server.oscore.as_ref().unwrap());
     assert_eq!(
         bob.ask(&world, &post(REQUEST)).await.error(),
         ErrorCode::InvalidRequest

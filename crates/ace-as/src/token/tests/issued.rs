@@ -69,7 +69,7 @@ async fn every_answered_token_is_stored_with_its_hash_and_material() {
         granted
     );
     let (id, ms, salt): (Vec<u8>, Vec<u8>, Vec<u8>) =
-        sqlx::query_as("SELECT id, ms, salt FROM input_material")
+        sqlx::query_as("SELECT kid, k, salt FROM pop_key")
             .fetch_one(&mut *transaction)
             .await
             .unwrap();
@@ -85,7 +85,7 @@ async fn rfc9203_3_2_every_token_has_new_input_material() {
     let fixture = fixture().await;
     fixture
         .registry
-        .add_client("bob", &[Profile::CoapOscore])
+        .add_client("bob", &ClientOptions::default())
         .await
         .unwrap();
     fixture
@@ -293,10 +293,7 @@ async fn rfc9203_3_1_rights_are_updated_under_the_same_input_material() {
         assert_eq!(opened.claims.cnf, Some(Confirmation::Kid(&id)))
     });
     assert_eq!(
-        (
-            fixture.count("token").await,
-            fixture.count("input_material").await
-        ),
+        (fixture.count("token").await, fixture.count("pop_key").await),
         (2, 1)
     );
 }

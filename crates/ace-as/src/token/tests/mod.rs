@@ -2,18 +2,18 @@ mod hostile;
 mod issued;
 mod refused;
 
-use ace_token::{Opened, TokenKey, TrustedKey, Validation};
+use ace_crypto::Aead;
+use ace_token::{Opened, TrustedKey, Validation};
 use ace_wire::{
     ace::{ErrorCode, ErrorResponse, Scope},
     aif::{Aif, MethodSet},
-    cose::{CoseKey, KeyType},
     cwt::NumericDate,
 };
 
 use super::*;
 use crate::{
     Registry,
-    registry::{RsBundle, RsOptions, Site},
+    registry::{ClientOptions, ClientProfile, RsBundle, RsOptions, Site, TokenKeyMaterial},
 };
 
 const NOW: u64 = 1_700_000_000;
@@ -51,10 +51,11 @@ async fn fixture_with(options: &RsOptions) -> Fixture {
     let site = Site {
         issuer: "coap://as".into(),
         uri: "coap://as/token".into(),
+        coaps_uri: Some("coaps://as/token".into()),
     };
     let registry = Registry::new(store.clone(), site);
     registry
-        .add_client("alice", &[Profile::CoapOscore])
+        .add_client("alice", &ClientOptions::default())
         .await
         .unwrap();
     let thermo = registry
@@ -99,7 +100,14 @@ impl Fixture {
         let trusted = [TrustedKey {
             kid: Some(&key.kid.0),
             issuer: &self.thermo.issuer,
-            key: TokenKey::Aead(Aead::from_cose(key.alg).unwrap(), key.k.as_bytes()),
+            key: match &key.key {
+                TokenKeyMaterial::Secret(k) => {
+                    ace_token::TokenKey::Aead(Aead::from_cose(key.alg).unwrap(), k.as_bytes())
+                }
+                TokenKeyMaterial::Public(spki) => {
+                    ace_token::TokenKey::Verify(VerifyingKey::from_spki(&spki.0).unwrap())
+                }
+            },
         }];
         let mut buffer = [0; 2048];
         let opened = ace_token::open(token, &trusted[..], &mut buffer).unwrap();

@@ -65,7 +65,7 @@ async fn rfc9200_5_8_1_audience_may_be_left_out_only_if_there_is_one() {
     assert_eq!(error(&fixture.ask(&none).await), ErrorCode::InvalidRequest);
     fixture
         .registry
-        .add_client("bob", &[Profile::CoapOscore])
+        .add_client("bob", &ClientOptions::default())
         .await
         .unwrap();
     assert_eq!(
@@ -170,7 +170,7 @@ async fn rfc9203_3_1_an_update_needs_material_issued_to_this_client_for_this_aud
     let fixture = fixture().await;
     fixture
         .registry
-        .add_client("bob", &[Profile::CoapOscore])
+        .add_client("bob", &ClientOptions::default())
         .await
         .unwrap();
     fixture
@@ -262,7 +262,12 @@ async fn rfc9200_5_8_3_without_a_common_profile_there_is_no_token() {
     let fixture = fixture().await;
     fixture
         .registry
-        .add_client("dora", &[Profile::CoapDtls])
+        .add_client(
+            "dora",
+            &ClientOptions {
+                profile: ClientProfile::CoapDtlsPsk,
+            },
+        )
         .await
         .unwrap();
     fixture
@@ -358,10 +363,7 @@ async fn a_store_that_fails_answers_5_03_and_never_a_token() {
     );
     assert!(answer.payload.is_empty());
     assert_eq!(
-        (
-            fixture.count("token").await,
-            fixture.count("input_material").await
-        ),
+        (fixture.count("token").await, fixture.count("pop_key").await),
         (1, 1)
     );
 }
