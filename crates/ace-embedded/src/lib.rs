@@ -1,8 +1,10 @@
-//! What the ACE engines need on a board: records that survive a reset.
+//! What the ACE engines need on a board: records that survive a reset, and sockets.
 //!
 //! **What it does.** [`FlashStorage`] is the [`Storage`](ace_oscore::storage::Storage) of `ace-client` and `ace-rs` in NOR
 //! flash: tokens with their keys, OSCORE sequence numbers, numbers of tokens with `exi`. It takes any driver that
-//! implements `embedded-storage`, and writes to a wear-levelling log (`sequential-storage`).
+//! implements `embedded-storage`, and writes to a wear-levelling log (`sequential-storage`). [`Board`] drives the engines on
+//! asynchronous UDP sockets of `embedded-nal-async` or `edge-nal`, as under Embassy; without an executor, the engines are as
+//! easily called from a loop.
 //!
 //! **What it does not.** No encryption: records hold keys, and the flash must be as safe as the device. No partitions:
 //! the caller names a range that nobody else uses. No NAND flash.
@@ -71,9 +73,14 @@
 //!
 //! # Features
 //!
-//! - `flash` (default): [`FlashStorage`].
+//! All by default, none needed by another but `edge-nal`, which needs `nal`:
 //!
-//! **Memory.** No heap: the buffer of [`FlashStorage`], 704 bytes by default, and about 40 more.
+//! - `flash`: [`FlashStorage`].
+//! - `nal`: [`Board`], on a [`Socket`]: [`NalSocket`] or one of your own. The timer is any `embedded_hal_async::delay::DelayNs`.
+//! - `edge-nal`: [`EdgeSocket`]. Its traits link `embassy-time`.
+//!
+//! **Memory.** No heap: the buffer of [`FlashStorage`], 704 bytes by default, and about 40 more; the receive buffer of
+//! [`Board`], 1,152 bytes by default.
 //!
 //! **Panics.** None.
 //!
@@ -96,6 +103,12 @@
 
 #[cfg(feature = "flash")]
 mod flash;
+#[cfg(feature = "nal")]
+mod nal;
 
 #[cfg(feature = "flash")]
 pub use flash::{FlashError, FlashStorage};
+#[cfg(feature = "edge-nal")]
+pub use nal::EdgeSocket;
+#[cfg(feature = "nal")]
+pub use nal::{Board, ClientEngine, Clock, Engine, NalSocket, ServerEngine, Socket};

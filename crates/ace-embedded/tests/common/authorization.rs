@@ -1,5 +1,7 @@
 //! An authorization server that grants everything.
 
+use std::hash::Hash;
+
 use ace_coap::{Endpoint, Incoming, Instant, OutMessage, Slot, Transmission};
 use ace_crypto::{Aead, Hkdf};
 use ace_oscore::{OscoreOption, Parameters, SEQUENCE_LIMIT, SecurityContext, Unprotected};
@@ -29,8 +31,8 @@ pub const CONTEXT: Parameters<'static> = Parameters {
     hkdf: Hkdf::Sha256,
 };
 
-pub struct AuthorizationServer {
-    endpoint: Endpoint<u16, Vec<Slot<u16>>>,
+pub struct AuthorizationServer<P = u16> {
+    endpoint: Endpoint<P, Vec<Slot<P>>>,
     context: SecurityContext,
     rng: SeededRandom,
     /// Tokens issued so far.
@@ -39,7 +41,7 @@ pub struct AuthorizationServer {
     pub counts: bool,
 }
 
-impl AuthorizationServer {
+impl<P: Copy + Eq + Hash> AuthorizationServer<P> {
     pub fn new(seed: u64) -> Self {
         let mut rng = SeededRandom::new(seed);
         let mut context = SecurityContext::derive(&Parameters {
@@ -107,10 +109,9 @@ impl AuthorizationServer {
         };
         answer.encode(out).unwrap()
     }
-}
 
-impl Node for AuthorizationServer {
-    fn handle(&mut self, now: u64, from: u16, datagram: &[u8]) {
+    /// Answers a token request.
+    pub fn take(&mut self, now: u64, from: P, datagram: &[u8]) {
         let Incoming::Request { exchange, message } =
             self.endpoint.handle(Instant(now), from, datagram)
         else {
@@ -155,9 +156,20 @@ impl Node for AuthorizationServer {
             .unwrap();
     }
 
-    fn poll_transmit(&mut self, now: u64) -> Option<(u16, Vec<u8>)> {
+    /// The next answer.
+    pub fn give(&mut self, now: u64) -> Option<(P, Vec<u8>)> {
         let transmit = self.endpoint.poll_transmit(Instant(now))?;
         Some((transmit.peer, transmit.datagram.to_vec()))
+    }
+}
+
+impl Node for AuthorizationServer {
+    fn handle(&mut self, now: u64, from: u16, datagram: &[u8]) {
+        self.take(now, from, datagram);
+    }
+
+    fn poll_transmit(&mut self, now: u64) -> Option<(u16, Vec<u8>)> {
+        self.give(now)
     }
 
     fn poll_timeout(&self) -> Option<u64> {
