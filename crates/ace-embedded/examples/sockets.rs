@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant as SystemInstant};
 
-use ace_client::{Client, Event, Request};
+use ace_client::{AsSecurity, Client, Event, Request};
 use ace_coap::Instant;
 use ace_crypto::Aead;
 use ace_embedded::{Board, Clock, EdgeSocket, Socket};
@@ -158,7 +158,11 @@ pub async fn exchange(times: usize) -> Seen {
     let answers = async {
         let mut board: Board<_, _, _, _> =
             Board::new(client_socket, clock, HostDelay, SeededRandom::new(3));
-        let config = ace_client::Config::new(as_address, "coap://as.example/token", CONTEXT);
+        let config = ace_client::Config::new(
+            as_address,
+            "coap://as.example/token",
+            AsSecurity::Oscore(CONTEXT),
+        );
         let mut client: Client<'_, _, _> =
             Client::new(config, Ram::default(), board.rng()).expect("a client");
         let mut answers = vec![];

@@ -73,11 +73,13 @@
 //!
 //! # Features
 //!
-//! All by default, none needed by another but `edge-nal`, which needs `nal`:
+//! All by default:
 //!
 //! - `flash`: [`FlashStorage`].
 //! - `nal`: [`Board`], on a [`Socket`]: [`NalSocket`] or one of your own. The timer is any `embedded_hal_async::delay::DelayNs`.
-//! - `edge-nal`: [`EdgeSocket`]. Its traits link `embassy-time`.
+//! - `edge-nal`: [`EdgeSocket`], with `nal`. Its traits link `embassy-time`.
+//! - `oscore`, `dtls`: the profiles of the engines that `nal` drives; one at least. More of them is switched on in `ace-client`
+//!   and `ace-rs`.
 //!
 //! **Memory.** No heap: the buffer of [`FlashStorage`], 704 bytes by default, and about 40 more; the receive buffer of
 //! [`Board`], 1,152 bytes by default.

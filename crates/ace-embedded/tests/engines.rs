@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use ace_client::{Client, Config, Event, Phase, Request};
+use ace_client::{AsSecurity, Client, Config, Event, Phase, Request};
 use ace_coap::Instant;
 use ace_crypto::Aead;
 use ace_embedded::FlashStorage;
@@ -56,7 +56,7 @@ impl Asker {
     fn boot(&mut self) {
         self.phases.clear();
         (self.answered, self.ended) = (None, false);
-        let mut config = Config::new(AS, "coap://as.example/token", CONTEXT);
+        let mut config = Config::new(AS, "coap://as.example/token", AsSecurity::Oscore(CONTEXT));
         config.reservation = 2;
         self.engine =
             flash(&self.chip).and_then(|flash| Client::new(config, flash, &mut self.rng).ok());

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use ace_client::{Client, Config, Event, Reason, Request, Step};
+use ace_client::{AsSecurity, Client, Config, Event, Reason, Request, Step};
 use ace_embedded::{Board, NalSocket};
 use ace_oscore::storage::{Key, Storage};
 use ace_testkit::SeededRandom;
@@ -123,7 +123,11 @@ fn ask(well: &RefCell<Well>) -> (Result<(Step, Reason), ErrorKind>, u64) {
         Skipping(&time),
     );
     let mut board: Board<_, _, _, _, 256> = Board::new(socket, clock, clock, SeededRandom::new(1));
-    let config = Config::new(PEER, "coap://as.example/token", example::context());
+    let config = Config::new(
+        PEER,
+        "coap://as.example/token",
+        AsSecurity::Oscore(example::context()),
+    );
     let mut client: Client<'_, _, _> = Client::new(config, Nothing, board.rng()).unwrap();
     board
         .request(&mut client, PEER, Request::get("/temp"))
