@@ -79,6 +79,6 @@ pub use registry::{
     RsOptions, RsProfile, RsSummary, SecretHex, Site, TokenKeyBundle, TokenKeyMaterial,
     UnknownCurve,
 };
-pub use server::{Answer, AuthorizationServer, Config, Limits};
+pub use server::{Answer, AuthorizationServer, Config, DtlsCredentials, Limits, PeerId};
 pub use store::{Store, StoreError};
 pub use token::TokenAnswer;

@@ -20,7 +20,7 @@ pub use bundle::{
 };
 pub use error::RegistryError;
 use name::{check_audience, check_name};
-pub(crate) use peer::spki;
+pub(crate) use peer::{DTLS_ALGORITHM, spki};
 use peer::{DtlsNeeds, Needs};
 pub use profile::{ClientProfile, Curve, DeviceKey, RsProfile, UnknownCurve};
 pub(crate) use profile::{bits, profiles};

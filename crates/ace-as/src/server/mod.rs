@@ -5,19 +5,18 @@
 //!              no:  /.well-known/core, or "ask over OSCORE"; no more than three times what came
 //!              yes: context by kid -> verify -> numbers reserved -> still registered?
 //!                   -> inner blocks -> /token -> commit -> inner blocks -> protect -> outer blocks
+//! request in a DTLS session -> still registered? -> blocks -> /token -> commit -> blocks
 //! ```
 
 mod answer;
 mod blocks;
+mod dtls;
 mod peers;
 mod resource;
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -34,6 +33,7 @@ use zeroize::Zeroizing;
 pub use answer::Answer;
 pub(crate) use blocks::MAX_BODY;
 use blocks::{Blocks, Taken, is_blockwise};
+pub use dtls::{DtlsCredentials, PeerId};
 use peers::{Peer, Peers, Reserved};
 use resource::{Route, route};
 
@@ -90,6 +90,8 @@ pub struct AuthorizationServer {
     outer: Blocks,
     inner: Blocks,
     echo: EchoVerifier,
+    /// Seconds a token lives.
+    lifetime: u64,
     /// Seconds since the epoch of the next sweep.
     next_sweep: AtomicU64,
     /// Held as long as this server lives, and released by the system if it is killed.
@@ -119,6 +121,7 @@ impl AuthorizationServer {
             outer: Blocks::new(limits.bodies),
             inner: Blocks::new(limits.bodies),
             echo: EchoVerifier::new(echo),
+            lifetime: token_lifetime,
             next_sweep: AtomicU64::new(0),
             _lock: lock,
         })
@@ -149,6 +152,58 @@ impl AuthorizationServer {
             .await)
     }
 
+    /// What a DTLS server needs for its handshakes. Makes the AS's key if no device was registered that needs it. Within a
+    /// tokio runtime, which then asks the store.
+    ///
+    /// # Errors
+    /// [`StoreError::Randomness`], and as the database fails.
+    pub async fn credentials(&self) -> Result<DtlsCredentials, StoreError> {
+        DtlsCredentials::new(self.store.clone()).await
+    }
+
+    /// Answers one request that came in a DTLS session with `peer` (RFC 9202, 3.1 and 6); `None` is silence.
+    ///
+    /// A peer that is no longer registered gets 4.01, and its session is best ended then. Times as for
+    /// [`handle`](Self::handle). A request that the CoAP layer has seen before must not come here again.
+    pub async fn handle_in_session(
+        &self,
+        now: Instant,
+        now_unix: u64,
+        peer: PeerId,
+        request: &Message<'_>,
+    ) -> Option<Answer> {
+        if !request.code.is_request() {
+            return None;
+        }
+        let id = peer.stored();
+        let principal = match id {
+            Some(id) => self.store.principal(id).await,
+            None => Ok(None),
+        };
+        let (id, principal) = match (id, principal) {
+            (Some(id), Ok(Some(principal))) => (id, principal),
+            (_, Ok(_)) => return Some(resource::unauthenticated()),
+            (_, Err(error)) => {
+                tracing::error!(%error, "peer not looked up");
+                return Some(resource::unavailable());
+            }
+        };
+        // RFC 7252, 5.7.2 and 5.10.2: not a proxy.
+        if is_for_proxies(request) {
+            return Some(Answer::new(Code::PROXYING_NOT_SUPPORTED));
+        }
+        self.sweep(now, now_unix);
+        let key = OperationKey::new(&[b"dtls", &id.to_be_bytes()], request);
+        let answer = self.serve(now, now_unix, &key, &principal, request).await;
+        // RFC 9202, 3.2.1: absent, it would be 60 seconds.
+        Some(match u32::try_from(self.lifetime) {
+            Ok(lifetime @ ..60) if answer.code == Code::CREATED => {
+                answer.with_option(option::MAX_AGE, lifetime)
+            }
+            _ => answer,
+        })
+    }
+
     /// Answers one request from `peer`; `None` is silence, and nothing is to be remembered of it.
     ///
     /// `now` is monotonic, `now_unix` in seconds since the epoch, `request_len` the length of the
@@ -166,9 +221,7 @@ impl AuthorizationServer {
             return None;
         }
         // RFC 7252, 5.7.2 and 5.10.2: not a proxy.
-        if request.options.contains(option::PROXY_URI)
-            || request.options.contains(option::PROXY_SCHEME)
-        {
+        if is_for_proxies(request) {
             return unverified(
                 request,
                 request_len,
@@ -360,7 +413,9 @@ impl AuthorizationServer {
                 let answer = match principal {
                     Ok(principal) => {
                         self.sweep(now, now_unix);
-                        self.serve(now, now_unix, &peer, &principal, &message).await
+                        // RFC 8613, 4.1.3.4.1
+                        let key = OperationKey::new(&[b"peer", &peer.id.to_be_bytes()], &message);
+                        self.serve(now, now_unix, &key, &principal, &message).await
                     }
                     Err(error) => {
                         tracing::error!(%error, "peer not looked up");
@@ -372,12 +427,12 @@ impl AuthorizationServer {
         }
     }
 
-    /// A request of a known peer, as it was before OSCORE.
+    /// A request of a known peer, as it was before OSCORE or DTLS.
     async fn serve(
         &self,
         now: Instant,
         now_unix: u64,
-        peer: &Arc<Peer>,
+        key: &OperationKey,
         principal: &Principal,
         request: &Message<'_>,
     ) -> Answer {
@@ -385,9 +440,7 @@ impl AuthorizationServer {
         if let Route::Answer(answer) = route {
             return answer;
         }
-        // RFC 8613, 4.1.3.4.1
-        let key = OperationKey::new(&[b"peer", &peer.id.to_be_bytes()], request);
-        let (body, block1) = match self.inner.take(now, &key, request) {
+        let (body, block1) = match self.inner.take(now, key, request) {
             Taken::Piece(answer) => return answer,
             Taken::Whole(body, block1) => (body, block1),
         };
@@ -397,7 +450,7 @@ impl AuthorizationServer {
             }
             _ => resource::well_known_core(),
         };
-        self.inner.give(now, &key, request, block1, answer)
+        self.inner.give(now, key, request, block1, answer)
     }
 
     /// Now and then: forgets expired tokens and bodies left behind, beside the request.
@@ -436,6 +489,11 @@ impl std::fmt::Debug for AuthorizationServer {
             .field("store", &self.store)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether it is to be forwarded.
+fn is_for_proxies(request: &Message<'_>) -> bool {
+    request.options.contains(option::PROXY_URI) || request.options.contains(option::PROXY_SCHEME)
 }
 
 /// What of an answer may go to a peer that has proved nothing: without payload and options if it is

@@ -34,7 +34,7 @@ use counter::Counters;
 pub use error::StoreError;
 use migrate::migrate;
 pub(crate) use own_key::{Purpose, find as find_own_key, generate};
-pub(crate) use read::{GrantRow, PeerRecord, Principal, RsRecord, TokenKey};
+pub(crate) use read::{DtlsRecord, GrantRow, PeerRecord, Principal, RsRecord, TokenKey};
 use writer::{Job, Work};
 pub(crate) use writer::{reserve, signed, unsigned};
 

@@ -68,6 +68,14 @@ pub(crate) enum TokenKey {
     Sign(Box<SigningKey>),
 }
 
+/// A peer as its credential in DTLS tells it.
+#[derive(Debug, Clone)]
+pub(crate) struct DtlsRecord {
+    pub peer: u64,
+    /// None if it has a public key.
+    pub psk: Option<Secret<64>>,
+}
+
 macro_rules! principal_columns {
     () => {
         "SELECT client.id, client.name, client.profiles, rs.name, peer.public_key FROM peer
@@ -223,6 +231,37 @@ impl Store {
         .await
         .map(|found| found.map(unsigned).and_then(RsProfile::from_bit))
         .map_err(|error| self.failed(error))
+    }
+
+    /// The peer with this identity and its pre-shared key.
+    pub(crate) async fn dtls_by_identity(
+        &self,
+        identity: &[u8],
+    ) -> Result<Option<DtlsRecord>, StoreError> {
+        let found = sqlx::query("SELECT id, psk FROM peer WHERE psk_identity = $1")
+            .bind(identity)
+            .try_map(|row: SqliteRow| {
+                Ok(DtlsRecord {
+                    peer: number(&row, 0)?,
+                    psk: Some(secret(&row, 1)?),
+                })
+            });
+        let found = found.fetch_optional(&self.inner.read).await;
+        found.map_err(|error| self.failed(error))
+    }
+
+    /// The peer with this public key: the DER of its SubjectPublicKeyInfo.
+    pub(crate) async fn dtls_by_key(&self, spki: &[u8]) -> Result<Option<DtlsRecord>, StoreError> {
+        let found = sqlx::query("SELECT id FROM peer WHERE public_key = $1")
+            .bind(spki)
+            .try_map(|row: SqliteRow| {
+                Ok(DtlsRecord {
+                    peer: number(&row, 0)?,
+                    psk: None,
+                })
+            });
+        let found = found.fetch_optional(&self.inner.read).await;
+        found.map_err(|error| self.failed(error))
     }
 }
 
