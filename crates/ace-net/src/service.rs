@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use ace_as::{Answer, AuthorizationServer};
+use ace_as::{Answer, AuthorizationServer, PeerId};
 use ace_coap::{Endpoint, Exchange, Incoming, Instant, OutMessage, Slot, Transmission};
 use ace_wire::coap::{CoapError, Code, Message};
 use coap_lite::Packet;
@@ -119,14 +119,22 @@ impl Service for AuthorizationServer {
             return None;
         };
         let message = request.message().ok()?;
-        self.handle(
-            request.received,
-            now_unix,
-            request.peer,
-            &message,
-            request.size(),
-        )
-        .await
+        let received = request.received;
+        let Some(session) = &request.session else {
+            let (peer, size) = (request.peer, request.size());
+            return self.handle(received, now_unix, peer, &message, size).await;
+        };
+        let peer = PeerId::new(session.number);
+        let answer = self.handle_in_session(received, now_unix, peer, &message);
+        let answer = answer.await;
+        // No longer registered, or not who it says: it begins anew, if it may.
+        if answer
+            .as_ref()
+            .is_some_and(|answer| answer.code == Code::UNAUTHORIZED)
+        {
+            request.hang_up();
+        }
+        answer
     }
 }
 
