@@ -30,6 +30,7 @@ class Board:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "provision").write_bytes(provision)
         self.process: subprocess.Popen | None = None
+        self.listener: threading.Thread | None = None
         self.lines: list[str] = []
         self.changed = threading.Condition()
 
@@ -48,7 +49,8 @@ class Board:
             cwd=self.folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace",
         )
-        threading.Thread(target=self.listen, args=(self.process,), daemon=True).start()
+        self.listener = threading.Thread(target=self.listen, args=(self.process,), daemon=True)
+        self.listener.start()
 
     def listen(self, process: subprocess.Popen) -> None:
         with open(self.folder / "console.log", "a") as log:
@@ -71,16 +73,19 @@ class Board:
     def wait(self, timeout: float = 180.0) -> int:
         """Waits for the image to end by itself; its exit code."""
         try:
-            return self.process.wait(timeout)
+            code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"the board did not end within {timeout:.0f} s; it said: {self.said()}") from None
+        self.listener.join()
+        return code
 
     def kill(self) -> None:
         """Ends the board at once, as a power cut does."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+            self.listener.join()
 
     def said(self) -> str:
         return " / ".join(self.lines[-8:])
