@@ -14,7 +14,12 @@ CONFIGURATIONS = {
     "bare": ("bare", [], "board and network stack"),
     "empty": ("empty", [], "records in flash (`ace-embedded`)"),
     "client-oscore": ("client", ["client", "oscore"], "client, coap_oscore"),
-    "rs-oscore": ("resource-server", ["server", "oscore"], "resource server, coap_oscore, 4 tokens"),
+    "client-psk": ("client", ["client", "dtls"], "client, coap_dtls PSK"),
+    "client-rpk": ("client", ["client", "es256"], "client, coap_dtls RPK (P-256)"),
+    "rs-oscore": ("resource-server", ["server", "oscore"], "resource server, coap_oscore, 4 tokens, encrypted tokens"),
+    "rs-psk": ("resource-server", ["server", "dtls"], "resource server, coap_dtls PSK, 2 sessions"),
+    "rs-rpk": ("resource-server", ["server", "es256"], "resource server, coap_dtls RPK (P-256), 2 sessions, signed tokens"),
+    "all": ("all", ["client", "server", "oscore", "es256"], "all of it, client and server, both profiles, P-256"),
 }
 
 

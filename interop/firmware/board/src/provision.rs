@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Bytes of all fields together.
-pub const MAX_PROVISION: usize = 512;
+pub const MAX_PROVISION: usize = 768;
 
 static FIELDS: Taken<[u8; MAX_PROVISION]> = Taken::new([0; MAX_PROVISION]);
 

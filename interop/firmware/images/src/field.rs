@@ -1,9 +1,5 @@
 //! Tags of the fields in the file `provision`; `provision.py` beside this crate writes them from a bundle.
 
-use ace_crypto::{Aead, Hkdf};
-use ace_oscore::Parameters;
-use board::provision::Provision;
-
 /// Where the authorization server is reached.
 pub const AS_ADDRESS: u8 = 1;
 /// URI of its token endpoint.
@@ -36,16 +32,5 @@ pub const ALG: u8 = 51;
 pub const KEY: u8 = 52;
 /// Keys of tokens are derived with it (RFC 9202, 3.3.1).
 pub const DERIVATION_KEY: u8 = 53;
-
-/// The OSCORE context with the authorization server; `None` if an algorithm is not one of ours.
-pub fn oscore(fields: Provision) -> Option<Parameters<'static>> {
-    Some(Parameters {
-        master_secret: fields.bytes(MASTER_SECRET),
-        master_salt: fields.bytes(MASTER_SALT),
-        sender_id: fields.bytes(SENDER_ID),
-        recipient_id: fields.bytes(RECIPIENT_ID),
-        id_context: fields.all(ID_CONTEXT).next(),
-        aead: Aead::from_cose(fields.number(AEAD)?)?,
-        hkdf: Hkdf::from_cose(fields.number(HKDF)?)?,
-    })
-}
+/// The resource server's own key towards clients.
+pub const RS_PRIVATE_KEY: u8 = 54;

@@ -1,5 +1,7 @@
 //! Records that survive a reset: the wear-levelling log of `ace-embedded` in the board's flash.
 
+use core::cell::RefCell;
+
 use ace_embedded::FlashStorage;
 use ace_oscore::storage::{Key, Storage};
 use board::{
@@ -12,9 +14,11 @@ type Log = FlashStorage<Flash>;
 
 static LOG: Place<Result<Log, <Log as Storage>::Error>> = Place::new();
 
-/// The log, in static memory of its own, so that it is not counted for an engine.
-#[derive(Debug)]
-pub struct Records(&'static mut Log);
+static SHARED: Place<RefCell<&'static mut Log>> = Place::new();
+
+/// The log, in static memory of its own, so that it is not counted for an engine; client and server share it.
+#[derive(Debug, Clone, Copy)]
+pub struct Records(&'static RefCell<&'static mut Log>);
 
 impl Records {
     /// Opens the log in the whole of the flash.
@@ -23,7 +27,7 @@ impl Records {
     /// The second time.
     pub fn open(flash: Flash) -> Self {
         match LOG.fill(|| FlashStorage::open(flash, 0..CAPACITY as u32)) {
-            Ok(log) => Self(log),
+            Ok(log) => Self(SHARED.fill(|| RefCell::new(log))),
             Err(_) => give_up("the flash cannot be used"),
         }
     }
@@ -33,10 +37,10 @@ impl Storage for Records {
     type Error = <Log as Storage>::Error;
 
     fn load(&mut self, key: Key, out: &mut [u8]) -> Result<Option<usize>, Self::Error> {
-        self.0.load(key, out)
+        self.0.borrow_mut().load(key, out)
     }
 
     fn save(&mut self, key: Key, value: &[u8]) -> Result<(), Self::Error> {
-        self.0.save(key, value)
+        self.0.borrow_mut().save(key, value)
     }
 }

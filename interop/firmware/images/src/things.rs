@@ -2,12 +2,11 @@
 
 use core::net::SocketAddrV4;
 
-use ace_crypto::Aead;
-use ace_rs::{Event, EventKind, MethodSet, Outcome, Request, Resource, Resources, Response, TokenKey, TrustedKey};
+use ace_rs::{Event, EventKind, MethodSet, Outcome, Request, Resource, Resources, Response};
 use ace_wire::coap::{Code, content_format::TEXT_PLAIN};
-use board::{console, provision::Provision};
+use board::console;
 
-use crate::{field, meter::Meter};
+use crate::meter::Meter;
 
 const LIST: [Resource; 2] = [
     Resource { observable: true, ..Resource::new("/temp", MethodSet::GET) },
@@ -58,16 +57,6 @@ impl Resources for Things {
             _ => Code::BAD_REQUEST,
         }
     }
-}
-
-/// The key that opens tokens; `None` if it is of a kind that this image does not know.
-pub fn token_key(fields: Provision) -> Option<TrustedKey<'static>> {
-    let aead = Aead::from_cose(fields.number(field::ALG)?)?;
-    Some(TrustedKey {
-        kid: fields.all(field::KID).next(),
-        issuer: fields.text(field::ISSUER),
-        key: TokenKey::Aead(aead, fields.bytes(field::KEY)),
-    })
 }
 
 /// A line for each decision, with what it took.
