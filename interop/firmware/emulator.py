@@ -100,5 +100,9 @@ class Board:
         return [Step(name, int(cycles) * CYCLE >> SHIFT, int(time)) for name, cycles, time in rows]
 
     def stack(self) -> int:
-        """Bytes of stack used so far."""
+        """Bytes of stack used since the engines were made."""
         return max(map(int, self.told("stack")), default=0)
+
+    def made(self) -> int:
+        """Bytes of stack used to make them."""
+        return max(map(int, self.told("made")), default=0)

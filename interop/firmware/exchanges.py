@@ -20,6 +20,11 @@ class Measured:
 
     steps: list[Step]
     stack: int
+    made: int
+
+    @staticmethod
+    def of(board: Board) -> "Measured":
+        return Measured(board.steps(), board.stack(), board.made())
 
 
 @dataclasses.dataclass
@@ -82,7 +87,7 @@ def _(bench: Bench, image: pathlib.Path) -> Measured:
     code = board.wait()
     assert code == 0, f"the image ended with code {code}: {board.said()}"
     expect(board.told("answer"), ["Content 22.5 C", "Changed ", "Content 22.5 C"])
-    return Measured(board.steps(), board.stack())
+    return Measured.of(board)
 
 
 class Lock:
@@ -114,7 +119,7 @@ class Lock:
         """Ends the board."""
         self.board.wait_for("lock open")
         assert self.board.process.poll() is None, f"the board stopped: {self.board.said()}"
-        measured = Measured(self.board.steps(), self.board.stack())
+        measured = Measured.of(self.board)
         self.board.kill()
         return measured
 

@@ -31,13 +31,13 @@ def prepare(chosen: list[Exchange]) -> tuple[dict, dict]:
 
 def run(each: Exchange, place: pathlib.Path, tools: dict, image: pathlib.Path) -> dict:
     """One exchange as one row."""
-    row = {"image": each.image, "with": each.name, "outcome": "ok", "detail": "", "stack": 0, "steps": []}
+    row = {"image": each.image, "with": each.name, "outcome": "ok", "detail": "", "stack": 0, "made": 0, "steps": []}
     started = time.monotonic()
     place.mkdir()
     try:
         with Bench(place, tools) as bench:
             measured = each.run(bench, image)
-        row |= {"stack": measured.stack, "steps": [dataclasses.asdict(step) for step in measured.steps]}
+        row |= {"stack": measured.stack, "made": measured.made, "steps": [dataclasses.asdict(step) for step in measured.steps]}
     except (AssertionError, LookupError, ValueError, subprocess.SubprocessError, OSError) as error:
         row |= {"outcome": "FAILED", "detail": f"{type(error).__name__}: {error}"}
     return row | {"seconds": round(time.monotonic() - started, 1)}

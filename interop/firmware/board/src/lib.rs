@@ -60,6 +60,7 @@ impl Board {
     ///
     /// # Panics
     /// The second time.
+    #[inline(never)]
     pub fn start(port: u16) -> Self {
         clock::start();
         let Some(mut random) = random::seeded() else { give_up("no file `seed` of 32 bytes") };

@@ -1,6 +1,6 @@
 //! How deep the stack has been: the start-up code paints all of it, what was used is painted over.
 
-use core::ptr;
+use core::{arch::asm, ptr};
 
 unsafe extern "C" {
     static _stack_bottom: u32;
@@ -24,4 +24,19 @@ pub fn peak() -> usize {
         word = word.wrapping_add(1);
     }
     top as usize - word as usize
+}
+
+/// Paints what is not in use now, so that [`peak`] tells of what comes.
+#[inline(never)]
+pub fn repaint() {
+    let here: usize;
+    // SAFETY: reads the stack pointer.
+    unsafe { asm!("mov {}, sp", out(reg) here, options(nomem, nostack, preserves_flags)) };
+    let mut word = (&raw const _stack_bottom).cast_mut();
+    while (word as usize) < here {
+        // SAFETY: memory below the stack pointer, which nobody uses; an interrupt that comes in between is over before
+        // the next word.
+        unsafe { ptr::write_volatile(word, PAINT) };
+        word = word.wrapping_add(1);
+    }
 }

@@ -33,6 +33,7 @@ pub struct Asking {
 
 impl Asking {
     /// Makes the engine.
+    #[inline(never)]
     pub fn start(fields: Provision, records: Records, random: &mut Random) -> Self {
         let addresses = (fields.address(field::AS_ADDRESS), fields.address(field::RS_ADDRESS));
         let (Some(as_address), Some(rs_address)) = addresses else { give_up("no addresses") };

@@ -6,6 +6,7 @@ use crate::meter;
 
 /// Serves for ever.
 pub fn serve(mut network: Network) -> ! {
+    meter::made();
     console::line(&["ready"]);
     loop {
         while let Some((datagram, from)) = network.receive() {

@@ -40,7 +40,13 @@ impl Meter {
     }
 }
 
-/// Says how deep the stack has been.
+/// Says how deep the stack has been since the engines were made.
 pub fn stack() {
     console::line(&["stack ", Number::new(stack::peak() as u64).as_str()]);
+}
+
+/// Says how deep the stack has been until now, and begins anew: making an engine takes it to the stack first.
+pub fn made() {
+    console::line(&["made ", Number::new(stack::peak() as u64).as_str()]);
+    stack::repaint();
 }

@@ -52,6 +52,7 @@ pub struct Serving {
 
 impl Serving {
     /// Makes the engine.
+    #[inline(never)]
     pub fn start(fields: Provision, records: Records, random: &mut Random) -> Self {
         let audiences = AUDIENCES.fill(|| [fields.text(field::AUDIENCE)]);
         let Some(key) = token_key(fields) else { give_up("no key that opens tokens") };
@@ -74,8 +75,12 @@ impl Serving {
         let make = || ResourceServer::new(config, Things::new(), records, [const { Slot::new() }; 3], random);
         let Ok(engine) = meter.engine(|| ENGINE.fill(make)) else { give_up("the server's engine does not start") };
         meter.next("datagram");
-        console::line(&["ready"]);
         Self { engine, meter, deepest: 0 }
+    }
+
+    /// Says that it serves.
+    pub fn ready(&self) {
+        console::line(&["ready"]);
     }
 
     /// Takes a datagram.

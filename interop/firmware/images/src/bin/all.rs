@@ -3,7 +3,7 @@
 #![no_main]
 
 use board::{Board, console};
-use images::{asking::Asking, records::Records, serving::Serving};
+use images::{asking::Asking, meter, records::Records, serving::Serving};
 
 board::entry!(run);
 
@@ -12,6 +12,8 @@ fn run() -> ! {
     let records = Records::open(flash);
     let mut asking = Asking::start(provision, records, &mut random);
     let mut serving = Serving::start(provision, records, &mut random);
+    meter::made();
+    serving.ready();
     let mut asks = true;
     loop {
         if asks {

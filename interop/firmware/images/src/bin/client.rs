@@ -10,6 +10,7 @@ board::entry!(run);
 fn run() -> ! {
     let Board { mut network, mut random, flash, provision } = Board::start(5683);
     let mut asking = Asking::start(provision, Records::open(flash), &mut random);
+    meter::made();
     while asking.go_on(&mut network, &mut random) {
         match network.receive() {
             Some((datagram, from)) => asking.take(from, datagram, &mut random),

@@ -3,13 +3,15 @@
 #![no_main]
 
 use board::Board;
-use images::{records::Records, serving::Serving};
+use images::{meter, records::Records, serving::Serving};
 
 board::entry!(run);
 
 fn run() -> ! {
     let Board { mut network, mut random, flash, provision } = Board::start(5683);
     let mut serving = Serving::start(provision, Records::open(flash), &mut random);
+    meter::made();
+    serving.ready();
     loop {
         serving.go_on(&mut network);
         match network.receive() {
