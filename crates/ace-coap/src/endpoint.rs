@@ -336,6 +336,21 @@ where
         Ok(())
     }
 
+    /// Forgets all that was exchanged with a peer that is gone for good, such as a secure session that is over. Looks at
+    /// every slot; tells no event.
+    pub fn forget(&mut self, peer: P) {
+        for index in 0..self.table.capacity() {
+            if self
+                .table
+                .get(index)
+                .is_some_and(|slot| slot.peer == Some(peer))
+            {
+                self.table.release(index);
+            }
+        }
+        self.controls.retain(|control| control.peer != peer);
+    }
+
     fn waiting_slot(&self, exchange: Exchange) -> Result<&Slot<P, MTU>, Error> {
         self.table
             .get(exchange.index)

@@ -44,7 +44,7 @@ impl core::error::Error for Error {}
 pub enum Refusal {
     /// Not POST (RFC 9200, 5.10.1.2).
     Method,
-    /// A Content-Format other than application/ace+cbor (RFC 9203, 4.1).
+    /// A Content-Format other than application/ace+cbor (RFC 9203, 4.1) and application/cwt (RFC 9200, 5.10.1).
     ContentFormat,
     /// An Accept other than application/ace+cbor (RFC 7252, 5.10.4).
     NotAcceptable,
@@ -69,9 +69,9 @@ pub enum Refusal {
     Cnonce,
     /// `scope` is not understood (RFC 9200, 5.10.1.1; RFC 9203, 4.2).
     Scope,
-    /// `ace_profile` is not coap_oscore (RFC 9200, 5.10).
+    /// `ace_profile` is another than the token was posted for (RFC 9200, 5.10).
     Profile,
-    /// `cnf` is missing or holds no OSCORE input material (RFC 9203, 4.2).
+    /// `cnf` is missing or holds no key of the profile that the token was posted for (RFC 9203, 4.2; RFC 9202, 3.2.2 and 3.3.1).
     Confirmation,
     /// The input material lacks `id` or `ms`, has an unknown parameter, or asks for an algorithm
     /// or version that is not built in (RFC 9203, 4.2).
@@ -81,6 +81,10 @@ pub enum Refusal {
     /// An update whose `kid` does not name the input material of the context it came in
     /// (RFC 9203, 4.2).
     OtherMaterial,
+    /// `cnf`, or the identity of a handshake, names a key that this server neither has nor can derive (RFC 9202, 3.3.2 and 4).
+    UnknownKey,
+    /// The server has a token for the same key that is not older, or whose age cannot be compared (RFC 9202, 3.4).
+    Older,
     /// A claim that does not fit the room this server has for it.
     NoRoomForClaim,
     /// All token slots are taken by live tokens.
@@ -113,9 +117,12 @@ impl Refusal {
             | Self::NoRoomForClaim => Code::BAD_REQUEST,
             Self::Token(error) => error.code(),
             Self::Claim(error) => error.code(),
-            Self::Expired | Self::ClockUnknown | Self::Cnonce | Self::OtherMaterial => {
-                Code::UNAUTHORIZED
-            }
+            Self::Expired
+            | Self::ClockUnknown
+            | Self::Cnonce
+            | Self::OtherMaterial
+            | Self::UnknownKey
+            | Self::Older => Code::UNAUTHORIZED,
             Self::TableFull => Code::SERVICE_UNAVAILABLE,
             // RFC 8516
             Self::Busy => Code::TOO_MANY_REQUESTS,
@@ -128,7 +135,7 @@ impl core::fmt::Display for Refusal {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Method => "only POST is allowed on /authz-info",
-            Self::ContentFormat => "the Content-Format is not application/ace+cbor",
+            Self::ContentFormat => "the Content-Format is not one of a token",
             Self::NotAcceptable => "an answer in another Content-Format was asked for",
             Self::Payload => "the payload is not a map with an access token",
             Self::TooLarge => "the payload is too large",
@@ -141,9 +148,11 @@ impl core::fmt::Display for Refusal {
             Self::Cnonce => "the token has no fresh client nonce",
             Self::Scope => "the token's scope is not understood",
             Self::Profile => "the token is for another profile",
-            Self::Confirmation => "the token confirms no OSCORE input material",
+            Self::Confirmation => "the token confirms no key of this profile",
             Self::InputMaterial => "the token's OSCORE input material cannot be used",
             Self::Exchange => "nonce1 or ace_client_recipientid is missing or too long",
+            Self::UnknownKey => "no such key here",
+            Self::Older => "a token for this key is here that is not older",
             Self::OtherMaterial => "the update belongs to another security context",
             Self::NoRoomForClaim => "a claim of the token is too long",
             Self::TableFull => "no room for another token",

@@ -28,11 +28,11 @@ pub struct Event<P> {
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventKind {
-    /// A valid token was posted; its presenter has not proven possession of the key yet.
+    /// A valid token was posted or came in a handshake; its presenter has not proven possession of the key yet.
     TokenAccepted,
-    /// The first request under the new context verified: the token is in force.
+    /// The first request under the new context verified, or a handshake was completed: the token is in force.
     TokenConfirmed,
-    /// The rights of a live context were replaced (RFC 9203, 4.2).
+    /// The rights of a live context or session were replaced (RFC 9203, 4.2; RFC 9202, 4).
     TokenUpdated,
     /// A token was refused.
     TokenRefused(Refusal),
@@ -42,6 +42,18 @@ pub enum EventKind {
     TokenReplaced,
     /// A token ended by [`revoke`](crate::ResourceServer::revoke).
     TokenRevoked,
+    /// A DTLS session with the holder of the token's key.
+    #[cfg(feature = "dtls")]
+    SessionOpened,
+    /// A DTLS session is over.
+    #[cfg(feature = "dtls")]
+    SessionEnded(ace_dtls::CloseReason),
+    /// A handshake was refused for the identity or key that the client presented (RFC 9202, 3.3.2).
+    #[cfg(feature = "dtls")]
+    HandshakeRefused(Refusal),
+    /// A handshake came to nothing.
+    #[cfg(feature = "dtls")]
+    HandshakeFailed(ace_dtls::CloseReason),
     /// A request was decided.
     Request {
         /// The method.
@@ -69,6 +81,8 @@ pub enum Outcome {
     Unauthorized,
     /// OSCORE under a context this server does not have: 4.01 with hints (RFC 9200, 5.10.2).
     UnknownContext,
+    /// The session has no token any more: 4.01 with hints (RFC 9202, 3.4).
+    NoToken,
     /// The token does not cover the resource: 4.03 (RFC 9200, 5.10.2).
     ResourceNotCovered,
     /// The token covers the resource, not the method: 4.05 (RFC 9200, 5.10.2).

@@ -107,7 +107,7 @@ impl Term {
 }
 
 /// The number in `cti`: identifier of this server, then 1 to 8 bytes, big-endian.
-fn number(cti: Option<&[u8]>, identifier: &[u8]) -> Result<u64, Refusal> {
+pub(crate) fn number(cti: Option<&[u8]>, identifier: &[u8]) -> Result<u64, Refusal> {
     let number = cti
         .and_then(|cti| cti.strip_prefix(identifier))
         .unwrap_or(&[]);

@@ -10,19 +10,50 @@ use crate::config::Config;
 use crate::link::{Link, Slot};
 use crate::peer::{Peer, PeerBytes};
 
-/// A request and where it came from.
+/// When and where something came from.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrival<P> {
+pub(crate) struct Origin<P> {
     pub(crate) now: Instant,
     pub(crate) wall: Option<u64>,
     pub(crate) peer: P,
+    /// The peer has shown that it receives at its address.
+    pub(crate) proven: bool,
+}
+
+/// A request and where it came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival<P> {
+    pub(crate) origin: Origin<P>,
     pub(crate) exchange: Exchange,
     /// Of the datagram, in bytes.
     pub(crate) length: usize,
     pub(crate) token_length: usize,
     pub(crate) confirmable: bool,
-    /// The peer has shown that it receives at its address.
-    pub(crate) proven: bool,
+}
+
+impl<P> core::ops::Deref for Arrival<P> {
+    type Target = Origin<P>;
+
+    fn deref(&self) -> &Origin<P> {
+        &self.origin
+    }
+}
+
+impl<P> Arrival<P> {
+    pub(crate) fn new(
+        origin: Origin<P>,
+        exchange: Exchange,
+        length: usize,
+        message: &Message<'_>,
+    ) -> Self {
+        Self {
+            origin,
+            exchange,
+            length,
+            token_length: message.token.as_bytes().len(),
+            confirmable: message.kind == Type::Confirmable,
+        }
+    }
 }
 
 /// What was sent in the end.
@@ -71,16 +102,13 @@ where
                 .verify(now, peer.as_bytes(), value, self.echo_lifetime)
                 .is_ok()
         });
-        Arrival {
+        let origin = Origin {
             now,
             wall,
             peer,
-            exchange,
-            length,
-            token_length: message.token.as_bytes().len(),
-            confirmable: message.kind == Type::Confirmable,
             proven,
-        }
+        };
+        Arrival::new(origin, exchange, length, message)
     }
 
     /// Answers in the clear, or lets the peer show its address first.
@@ -124,6 +152,16 @@ where
     /// A code alone: never longer than the request.
     pub(crate) fn code(&mut self, at: &Arrival<P>, code: Code) {
         self.send(at, &OutMessage::new(code));
+    }
+
+    /// RFC 7252, 5.7.2: refuses a request for a proxy; the code if it is one.
+    pub(crate) fn no_proxy(&mut self, at: &Arrival<P>, message: &Message<'_>) -> Option<Code> {
+        let for_a_proxy = message.options.contains(option::PROXY_URI)
+            || message.options.contains(option::PROXY_SCHEME);
+        for_a_proxy.then(|| {
+            self.code(at, Code::PROXYING_NOT_SUPPORTED);
+            Code::PROXYING_NOT_SUPPORTED
+        })
     }
 
     /// No answer, and no trace of the request.

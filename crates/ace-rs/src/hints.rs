@@ -16,7 +16,7 @@ pub(crate) const MAX_HINTS: usize = 384;
 pub(crate) struct Subject<'a> {
     pub(crate) request: Option<(Options<'a>, Code)>,
     /// Of the association the request came in: the next token may be for the same key.
-    pub(crate) material: Option<&'a [u8]>,
+    pub(crate) key_id: Option<&'a [u8]>,
 }
 
 /// Writes hints to `out`; empty if they do not fit.
@@ -45,7 +45,7 @@ pub(crate) fn hints<'b>(
         r#as: Some(config.as_uri).filter(|uri| !uri.is_empty()),
         audience: config.audiences.first().copied(),
         scope,
-        kid: subject.material,
+        kid: subject.key_id.filter(|kid| !kid.is_empty()),
         cnonce: nonce.as_ref().map(<[u8; 12]>::as_slice),
     };
     let length = hints.encode(out).unwrap_or(0);

@@ -153,20 +153,30 @@ compile_error!("a profile is needed: the feature `oscore`, `dtls` or both");
 
 mod authz_info;
 mod config;
+#[cfg(feature = "dtls")]
+mod dtls_tokens;
 mod error;
 mod event;
 mod freshness;
 mod front;
 mod hints;
+mod inside;
 mod link;
+#[cfg(feature = "oscore")]
+mod material;
 mod notify;
 mod observers;
 mod peer;
+#[cfg(feature = "dtls")]
+mod possession;
+#[cfg(feature = "oscore")]
 mod protected;
 mod rate;
 mod resource;
 mod scope;
 mod server;
+#[cfg(feature = "dtls")]
+mod session;
 mod store;
 mod table;
 mod token;
@@ -183,4 +193,6 @@ pub use link::{Link, Slot};
 pub use peer::Peer;
 pub use resource::{Access, MAX_LOCATION, Request, Resource, Resources, Response, Who};
 pub use server::{AUTHZ_INFO, ResourceServer, WELL_KNOWN_CORE};
-pub use token::{MAX_CTI, MAX_MATERIAL_ID, MAX_SUBJECT, Revoke, TokenHash, TokenId, TokenView};
+#[cfg(feature = "dtls")]
+pub use token::MAX_PSK;
+pub use token::{Key, MAX_CTI, MAX_KEY_ID, MAX_SUBJECT, Revoke, TokenHash, TokenId, TokenView};

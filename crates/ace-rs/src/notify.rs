@@ -6,10 +6,10 @@ use ace_oscore::storage::Storage;
 use ace_wire::coap::{Code, Message, OptionList, Token, Type, Writer, option};
 
 use crate::error::Error;
+use crate::inside::{SealError, opaque, seal};
 use crate::link::Slot;
 use crate::observers::Observer;
 use crate::peer::Peer;
-use crate::protected::seal;
 use crate::resource::{Resources, Response};
 use crate::server::ResourceServer;
 use crate::token::TokenId;
@@ -109,13 +109,12 @@ where
         let length = seal(
             &mut self.store,
             id,
-            &mut observer.binding,
+            &mut observer.channel,
             &out,
             &mut sealed,
         );
-        self.observers.set_binding(slot, observer.binding);
-        let sent =
-            length.is_ok_and(|length| self.send_notification(now, observer, &sealed, length));
+        self.observers.set_channel(slot, observer.channel);
+        let sent = self.send_notification(now, observer, &sealed, length);
         if !goes_on || !sent {
             self.observers.remove(|other| same(other, &observer));
         }
@@ -126,14 +125,10 @@ where
         now: Instant,
         to: Observer<P>,
         sealed: &[u8; MTU],
-        length: usize,
+        length: Result<usize, SealError>,
     ) -> bool {
-        let message = sealed
-            .get(..length)
-            .and_then(|sealed| Message::parse(sealed).ok());
-        let out = message.and_then(|message| OutMessage::from_message(&message).ok());
         // RFC 7641, 4.5: confirmable, so that who is gone is noticed.
-        out.is_some_and(|out| {
+        opaque(length, sealed).is_some_and(|out| {
             let endpoint = &mut self.front.endpoint;
             endpoint
                 .notify(now, to.link, to.handle, Reliability::Confirmable, &out)
@@ -141,14 +136,13 @@ where
         })
     }
 
-    /// RFC 9200, 5.10.3; RFC 9203, 4.2: a 4.01, protected, before the context goes.
+    /// RFC 9200, 5.10.3; RFC 9203, 4.2; RFC 9202, 5: a 4.01, protected, before the context or session goes.
     fn end_observation(&mut self, now: Instant, mut observer: Observer<P>) {
         let out = OutMessage::new(Code::UNAUTHORIZED);
         let mut sealed = [0; MTU];
-        let binding = &mut observer.binding;
-        if let Ok(length) = seal(&mut self.store, observer.token, binding, &out, &mut sealed) {
-            self.send_notification(now, observer, &sealed, length);
-        }
+        let channel = &mut observer.channel;
+        let length = seal(&mut self.store, observer.token, channel, &out, &mut sealed);
+        self.send_notification(now, observer, &sealed, length);
         self.observers.remove(|other| same(other, &observer));
     }
 
@@ -156,6 +150,18 @@ where
         for slot in 0..OBSERVERS {
             if let Some(observer) = self.observers.get(slot)
                 && observer.token == id
+            {
+                self.end_observation(now, observer);
+            }
+        }
+    }
+
+    /// Ends the observations whose tokens are gone. Those under OSCORE end with their context (RFC 9203, 6), those in
+    /// sessions are told (RFC 9202, 5).
+    pub(crate) fn end_observations_without_token(&mut self, now: Instant) {
+        for slot in 0..OBSERVERS {
+            if let Some(observer) = self.observers.get(slot)
+                && self.store.table.get(observer.token).is_none()
             {
                 self.end_observation(now, observer);
             }

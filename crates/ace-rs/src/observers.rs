@@ -1,8 +1,8 @@
 //! Who observes what (RFC 7641).
 
 use ace_coap::Token;
-use ace_oscore::RequestBinding;
 
+use crate::inside::Channel;
 use crate::link::Link;
 use crate::token::TokenId;
 
@@ -17,7 +17,7 @@ pub(crate) struct Observer<P> {
     pub(crate) link: Link<P>,
     /// The CoAP token of the registration.
     pub(crate) handle: Token,
-    pub(crate) binding: RequestBinding,
+    pub(crate) channel: Channel,
     pub(crate) accept: Option<u16>,
 }
 
@@ -74,10 +74,10 @@ impl<P: Copy + Eq, const N: usize> Observers<P, N> {
         self.slots.get(index).copied().flatten()
     }
 
-    /// Keeps the state of a binding after a notification.
-    pub(crate) fn set_binding(&mut self, index: usize, binding: RequestBinding) {
+    /// Keeps the state of a channel after a notification.
+    pub(crate) fn set_channel(&mut self, index: usize, channel: Channel) {
         if let Some(Some(observer)) = self.slots.get_mut(index) {
-            observer.binding = binding;
+            observer.channel = channel;
         }
     }
 

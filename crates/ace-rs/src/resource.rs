@@ -7,7 +7,7 @@ use ace_wire::aif::MethodSet;
 use ace_wire::coap::{CoapError, Code, Options, option};
 use heapless::String;
 
-use crate::token::TokenId;
+use crate::token::{Key, TokenId};
 
 /// Longest Location-Path a [`Response`] takes, in bytes of `/a/b`.
 pub const MAX_LOCATION: usize = 48;
@@ -104,8 +104,8 @@ pub struct Who<'a> {
     pub subject: Option<&'a str>,
     /// Its `cti`.
     pub cti: Option<&'a [u8]>,
-    /// `kid` of the request: the OSCORE Recipient ID of the context.
-    pub kid: &'a [u8],
+    /// The profile, and the name of the client's key.
+    pub key: Key<'a>,
 }
 
 /// The answer a handler writes: payload and options.

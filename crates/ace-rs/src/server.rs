@@ -4,17 +4,23 @@ use core::time::Duration;
 use ace_coap::block::{Assembly, BlockReceiver, BlockSender, Body};
 use ace_coap::{Block, CryptoRng, Incoming, Instant, Transmit};
 use ace_oscore::storage::Storage;
-use ace_wire::coap::{Code, Message, option};
+#[cfg(feature = "oscore")]
+use ace_wire::coap::option;
+use ace_wire::coap::{Code, Message};
 
 use crate::config::{Config, MAX_SCOPES};
 use crate::error::Error;
 use crate::event::{Event, EventKind, EventPath, Events, Outcome};
 use crate::front::{Arrival, Front, Sent};
-use crate::link::{Link, Slot, Way};
+#[cfg(not(feature = "dtls"))]
+use crate::link::Way;
+use crate::link::{Link, Slot};
 use crate::observers::Observers;
 use crate::peer::Peer;
 use crate::rate::{Gate, Rate};
 use crate::resource::Resources;
+#[cfg(feature = "dtls")]
+use crate::session::{Sessions, is_record};
 use crate::store::Store;
 use crate::token::{Revoke, TokenId, TokenView};
 
@@ -72,6 +78,8 @@ pub struct ResourceServer<
 > {
     pub(crate) front: Front<P, E, MTU>,
     pub(crate) store: Store<'c, P, S, TOKENS, UNCONFIRMED, SCOPE>,
+    #[cfg(feature = "dtls")]
+    pub(crate) sessions: Sessions<P, SESSIONS, HANDSHAKES, HANDSHAKE, MTU>,
     pub(crate) resources: R,
     pub(crate) observers: Observers<P, OBSERVERS>,
     pub(crate) hints: Gate,
@@ -141,6 +149,8 @@ where
         Ok(Self {
             front: Front::new(config, slots, rng),
             store: Store::new(config, storage, rng)?,
+            #[cfg(feature = "dtls")]
+            sessions: Sessions::new(&config.dtls, rng),
             resources,
             observers: Observers::new(),
             hints: Gate::new(
@@ -167,8 +177,14 @@ where
         rng: &mut dyn CryptoRng,
     ) {
         self.expire(now, wall);
+        #[cfg(feature = "dtls")]
+        if is_record(datagram) {
+            self.record(now, wall, peer, datagram, rng);
+            return self.drop_observers();
+        }
+        let link = Link::clear(peer);
         if let Incoming::Request { exchange, message } =
-            self.front.endpoint.handle(now, Link::clear(peer), datagram)
+            self.front.endpoint.handle(now, link, datagram)
         {
             let length = datagram.len();
             let at = self
@@ -180,29 +196,29 @@ where
     }
 
     fn request(&mut self, at: &Arrival<P>, message: &Message<'_>, rng: &mut dyn CryptoRng) {
-        // RFC 7252, 5.7.2
-        if message.options.contains(option::PROXY_URI)
-            || message.options.contains(option::PROXY_SCHEME)
-        {
-            self.front.code(at, Code::PROXYING_NOT_SUPPORTED);
-            let answer = Sent::Answer(Code::PROXYING_NOT_SUPPORTED);
-            return self.report(at, None, message, answer, Outcome::BadOption);
+        if let Some(code) = self.front.no_proxy(at, message) {
+            return self.report(at, None, message, Sent::Answer(code), Outcome::BadOption);
         }
+        #[cfg(feature = "oscore")]
         if message.options.contains(option::OSCORE) {
-            self.protected(at, message, rng);
-        } else {
-            self.unprotected(at, message, rng);
+            return self.protected(at, message, rng);
         }
+        self.unprotected(at, message, rng);
     }
 
     /// The next datagram to send, until `None`.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_, P>> {
-        let transmit = self.front.endpoint.poll_transmit(now)?;
-        let Way::Clear(peer) = transmit.peer.0;
-        Some(Transmit {
-            peer,
-            datagram: transmit.datagram,
-        })
+        #[cfg(feature = "dtls")]
+        {
+            self.next_datagram(now)
+        }
+        #[cfg(not(feature = "dtls"))]
+        {
+            let transmit = self.front.endpoint.poll_transmit(now)?;
+            let Way::Clear(peer) = transmit.peer.0;
+            let datagram = transmit.datagram;
+            Some(Transmit { peer, datagram })
+        }
     }
 
     /// The next event, until `None`. The last [`MAX_EVENTS`](crate::MAX_EVENTS) are kept.
@@ -215,19 +231,21 @@ where
     /// A wall clock that is set or corrected may end tokens earlier: call it then, too.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let ends = self.store.next_end();
-        self.front
-            .endpoint
-            .poll_timeout()
-            .into_iter()
-            .chain(ends)
-            .min()
+        let due = [
+            self.store.next_end(),
+            self.front.endpoint.poll_timeout(),
+            #[cfg(feature = "dtls")]
+            self.sessions.poll_timeout(),
+        ];
+        due.into_iter().flatten().min()
     }
 
     /// Does what is due: retransmissions, and the end of tokens, whose observations get 4.01 before
     /// (RFC 9200, 5.10.3).
     pub fn handle_timeout(&mut self, now: Instant, wall: Option<u64>) {
         self.front.endpoint.handle_timeout(now);
+        #[cfg(feature = "dtls")]
+        self.session_timeout(now, wall);
         self.drop_observers();
         self.expire(now, wall);
         self.outer.expire(now);
@@ -259,7 +277,7 @@ where
         }
     }
 
-    /// Ends tokens now, with their contexts; observations get 4.01 before. Returns how many there
+    /// Ends tokens now, with their contexts and sessions; observations get 4.01 before. Returns how many there
     /// were.
     ///
     /// The same token can be posted again, unless it has `exi`: a caller that knows revoked tokens

@@ -5,30 +5,61 @@ use core::time::Duration;
 use ace_coap::Instant;
 use ace_crypto::{CryptoRng, Secret};
 use ace_oscore::storage::Storage;
-use ace_wire::ace::{AuthzInfoRequest, Confirmation};
+use ace_wire::ace::AuthzInfoRequest;
+#[cfg(feature = "oscore")]
+use ace_wire::ace::{Confirmation, Profile};
 use ace_wire::aif::Permission;
 use ace_wire::coap::{Code, Options};
 
-use crate::authz_info::{Examined, Exchange, Material, NONCE2, Place};
+use crate::authz_info::{Examined, Place};
 use crate::config::Config;
 use crate::error::{Error, Refusal};
 use crate::event::{EventKind, Events};
 use crate::freshness::Numbers;
-use crate::front::Arrival;
+use crate::front::Origin;
+#[cfg(feature = "oscore")]
+use crate::material::{Exchange, Material, NONCE2};
 use crate::peer::Peer;
 use crate::rate::{Admission, Gate, Rate, SOURCES};
 use crate::resource::Who;
 use crate::table::Table;
-use crate::token::{Entry, KeyDigest, Proof, TokenHash, TokenId};
+use crate::token::{Entry, KeyDigest, Proof, Security, TokenHash, TokenId};
 
 /// Updates of rights that one context may post in a row; then one per second.
 const UPDATE_BURST: u16 = 4;
 
-/// What goes into the answer to an upload (RFC 9203, 4.2).
+/// A token as it came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Upload<'m> {
+    /// With what the client sent beside it (RFC 9203, 4.1).
+    AceCbor(AuthzInfoRequest<'m>),
+    /// Alone (RFC 9200, 5.10.1).
+    #[cfg(feature = "dtls")]
+    Cwt(&'m [u8]),
+}
+
+impl<'m> Upload<'m> {
+    pub(crate) const fn token(&self) -> &'m [u8] {
+        match self {
+            Self::AceCbor(request) => request.access_token,
+            #[cfg(feature = "dtls")]
+            Self::Cwt(token) => token,
+        }
+    }
+}
+
+/// What was taken, and what goes into the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Posted {
-    pub(crate) nonce2: [u8; NONCE2],
-    pub(crate) server_id: heapless::Vec<u8, 2>,
+pub(crate) enum Posted {
+    /// RFC 9203, 4.2
+    #[cfg(feature = "oscore")]
+    Oscore {
+        nonce2: [u8; NONCE2],
+        server_id: heapless::Vec<u8, 2>,
+    },
+    /// The token that has the key now.
+    #[cfg(feature = "dtls")]
+    Dtls(TokenId),
 }
 
 /// A refusal, and when to try again if that may help.
@@ -118,7 +149,7 @@ where
     }
 
     /// Whether an upload is worked on now (RFC 9200, 5.10.1.2). `blockwise`: it begins a transfer.
-    pub(crate) fn admit(&mut self, at: &Arrival<P>, blockwise: bool) -> Result<(), Stop> {
+    pub(crate) fn admit(&mut self, at: &Origin<P>, blockwise: bool) -> Result<(), Stop> {
         let grace = self.config.limits.grace;
         // Before anything is charged or worked on. A transfer that begins needs room at its end.
         if !blockwise {
@@ -143,22 +174,22 @@ where
         Ok(())
     }
 
-    fn room(&self, now: Instant) -> Result<(), Denied> {
+    pub(crate) fn room(&self, now: Instant) -> Result<(), Denied> {
         match self.table.wait_for_room(now, self.config.limits.grace) {
             Some(wait) => Err(Denied::later(Refusal::TableFull, wait)),
             None => Ok(()),
         }
     }
 
-    fn refund(&mut self, at: &Arrival<P>) {
+    fn refund(&mut self, at: &Origin<P>) {
         let source = at.peer.source().to_be_bytes();
         self.gate.refund(at.now, self.secret.as_bytes(), &source);
     }
 
     /// Opens, checks and hashes a token; changes nothing. `clear` holds its claims afterwards.
-    fn examine<'b>(
+    pub(crate) fn examine<'b>(
         &self,
-        at: &Arrival<P>,
+        at: &Origin<P>,
         token: &'b [u8],
         clear: &'b mut [u8],
     ) -> Result<(Examined<'b, SCOPE>, TokenHash), Refusal>
@@ -181,38 +212,64 @@ where
         Ok((examined, hash))
     }
 
-    /// Takes a token posted in the clear (RFC 9203, 4.1 to 4.3). Its context waits beside those in
-    /// force for a first request.
+    /// Takes a token posted in the clear. Its key waits beside those in force for a first use.
     pub(crate) fn post(
         &mut self,
-        at: &Arrival<P>,
-        request: &AuthzInfoRequest<'_>,
+        at: &Origin<P>,
+        upload: &Upload<'_>,
         clear: &mut [u8],
         rng: &mut dyn CryptoRng,
         events: &mut Events<P>,
     ) -> Result<Posted, Denied> {
+        #[cfg(feature = "dtls")]
+        if let Some(id) = self.known(upload.token(), clear)? {
+            return Ok(Posted::Dtls(id));
+        }
         if let Err(denied) = self.room(at.now) {
             // The end of a block-wise transfer: whoever carried it through does not pay for others.
             self.refund(at);
             return Err(denied);
         }
-        let limits = self.config.limits;
-        let (examined, hash) = self.examine(at, request.access_token, clear)?;
+        let (examined, hash) = self.examine(at, upload.token(), clear)?;
+        #[cfg(not(feature = "oscore"))]
+        let _ = rng;
+        match upload {
+            // The token alone is one of coap_dtls, even in a map, if its key is.
+            #[cfg(all(feature = "oscore", feature = "dtls"))]
+            Upload::AceCbor(request)
+                if request.nonce1.is_some()
+                    || request.client_recipient_id.is_some()
+                    || matches!(examined.claims.cnf, None | Some(Confirmation::Osc(_))) =>
+            {
+                self.post_oscore(at, request, &examined, hash, rng, events)
+            }
+            #[cfg(not(feature = "dtls"))]
+            Upload::AceCbor(request) => self.post_oscore(at, request, &examined, hash, rng, events),
+            #[cfg(feature = "dtls")]
+            upload => {
+                let token = upload.token();
+                let taken = self.post_dtls(at, None, token, &examined, hash, events);
+                taken.map(Posted::Dtls)
+            }
+        }
+    }
+
+    /// Sets up the context of RFC 9203, 4.3.
+    #[cfg(feature = "oscore")]
+    fn post_oscore(
+        &mut self,
+        at: &Origin<P>,
+        request: &AuthzInfoRequest<'_>,
+        examined: &Examined<'_, SCOPE>,
+        hash: TokenHash,
+        rng: &mut dyn CryptoRng,
+        events: &mut Events<P>,
+    ) -> Result<Posted, Denied> {
+        examined.is_for(Profile::CoapOscore)?;
         let material = Material::of(&examined.claims)?;
         let exchange = Exchange::of(request)?;
-        let key = KeyDigest::of(material.ms, self.secret.as_bytes());
-        let subject = examined.claims.sub;
-        if !self
-            .table
-            .has_room(key, subject, limits.one_token_per_subject)
-        {
-            let ends = self.table.iter().filter(|entry| entry.is_confirmed());
-            let next = ends.map(|entry| entry.grant.term.end).min();
-            return Err(Denied {
-                refusal: Refusal::TableFull,
-                retry_after: next.map(|end| end.saturating_sub(at.now)),
-            });
-        }
+        let key = KeyDigest::of(&[b"key", material.ms], self.secret.as_bytes());
+        self.has_room(at, key, examined.claims.sub)?;
         // RFC 9203, 4.2
         let mut nonce2 = [0; NONCE2];
         rng.fill_bytes(&mut nonce2);
@@ -221,46 +278,100 @@ where
             .free_id(exchange.client_id)
             .ok_or(Refusal::TableFull)?;
         let context = material.derive(exchange, &nonce2, &server_id)?;
-        let number = examined.term.number;
+        let security = Security::Oscore(context);
+        self.add(at, examined, hash, key, material.id, security, events)?;
+        Ok(Posted::Oscore { nonce2, server_id })
+    }
+
+    /// Whether the token can come into force.
+    pub(crate) fn has_room(
+        &self,
+        at: &Origin<P>,
+        key: KeyDigest,
+        subject: Option<&str>,
+    ) -> Result<(), Denied> {
+        let by_subject = self.config.limits.one_token_per_subject;
+        if self.table.has_room(key, subject, by_subject) {
+            return Ok(());
+        }
+        let ends = self.table.iter().filter(|entry| entry.is_confirmed());
+        let next = ends.map(|entry| entry.grant.term.end).min();
+        Err(Denied {
+            refusal: Refusal::TableFull,
+            retry_after: next.map(|end| end.saturating_sub(at.now)),
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of an entry")]
+    pub(crate) fn add(
+        &mut self,
+        at: &Origin<P>,
+        examined: &Examined<'_, SCOPE>,
+        hash: TokenHash,
+        key: KeyDigest,
+        key_id: &[u8],
+        security: Security,
+        events: &mut Events<P>,
+    ) -> Result<TokenId, Refusal> {
         let id = TokenId(self.last_token.wrapping_add(1));
-        let material =
-            heapless::Vec::from_slice(material.id).map_err(|_| Refusal::NoRoomForClaim)?;
         let entry = Entry {
             grant: examined.grant(id, hash)?,
-            context,
-            material,
+            security,
+            key_id: heapless::Vec::from_slice(key_id).map_err(|_| Refusal::NoRoomForClaim)?,
+            issuer: examined.issuer,
             key,
             proof: Proof::Awaited(at.now),
             peer: at.peer,
             updates: Rate::new(UPDATE_BURST, Duration::from_secs(1)),
         };
         self.table.make_room();
-        self.numbers.take(number, &mut self.storage)?;
+        self.numbers.take(examined.term.number, &mut self.storage)?;
         self.table.insert(entry)?;
         self.last_token = id.0;
         events.push(Some(at.peer), Some(id), EventKind::TokenAccepted);
-        Ok(Posted { nonce2, server_id })
+        Ok(id)
     }
 
     /// Replaces the rights of the context that the token came in (RFC 9203, 4.2).
+    #[cfg(feature = "oscore")]
     pub(crate) fn update(
         &mut self,
-        at: &Arrival<P>,
+        at: &Origin<P>,
         id: TokenId,
-        request: &AuthzInfoRequest<'_>,
+        token: &[u8],
         clear: &mut [u8],
         events: &mut Events<P>,
     ) -> Result<(), Denied> {
-        let entry = self.table.get_mut(id).ok_or(Refusal::Expired)?;
-        let busy = |wait| Denied::later(Refusal::Busy, wait);
-        entry.updates.take(at.now).map_err(busy)?;
-        let (examined, hash) = self.examine(at, request.access_token, clear)?;
+        self.pay(at, id)?;
+        let (examined, hash) = self.examine(at, token, clear)?;
+        examined.is_for(Profile::CoapOscore)?;
         let entry = self.table.get(id).ok_or(Refusal::Expired)?;
         match examined.claims.cnf {
-            Some(Confirmation::Kid(kid)) if kid == entry.material => {}
+            Some(Confirmation::Kid(kid))
+                if kid == entry.key_id && examined.issuer == entry.issuer => {}
             Some(_) => return Err(Refusal::OtherMaterial.into()),
             None => return Err(Refusal::Confirmation.into()),
         }
+        self.replace(at, id, &examined, hash, events)
+            .map_err(Denied::from)
+    }
+
+    /// An upload in a context or session: so many, and no more.
+    pub(crate) fn pay(&mut self, at: &Origin<P>, id: TokenId) -> Result<(), Denied> {
+        let entry = self.table.get_mut(id).ok_or(Refusal::Expired)?;
+        let busy = |wait| Denied::later(Refusal::Busy, wait);
+        entry.updates.take(at.now).map_err(busy)
+    }
+
+    pub(crate) fn replace(
+        &mut self,
+        at: &Origin<P>,
+        id: TokenId,
+        examined: &Examined<'_, SCOPE>,
+        hash: TokenHash,
+        events: &mut Events<P>,
+    ) -> Result<(), Refusal> {
+        let entry = self.table.get(id).ok_or(Refusal::Expired)?;
         let before = entry.grant.term.number;
         let grant = examined.grant(id, hash)?;
         let number = grant.term.number;
@@ -282,7 +393,7 @@ where
     /// The table is full; the token goes on waiting.
     pub(crate) fn confirm(
         &mut self,
-        at: &Arrival<P>,
+        at: &Origin<P>,
         id: TokenId,
         events: &mut Events<P>,
     ) -> Result<(), Denied> {
@@ -361,7 +472,7 @@ where
             token: id,
             subject: entry.grant.subject.as_deref(),
             cti: entry.grant.cti.as_deref(),
-            kid: entry.context.recipient_id(),
+            key: entry.key(),
         })
     }
 }

@@ -5,6 +5,7 @@
 use core::time::Duration;
 
 use ace_coap::Instant;
+#[cfg(feature = "oscore")]
 use ace_oscore::OscoreOption;
 
 use crate::Refusal;
@@ -16,6 +17,7 @@ pub(crate) struct Table<P, const TOKENS: usize, const UNCONFIRMED: usize, const 
     some: [Option<Entry<P, SCOPE>>; TOKENS],
     others: [Option<Entry<P, SCOPE>>; UNCONFIRMED],
     /// The Recipient ID tried next.
+    #[cfg(feature = "oscore")]
     next_id: u16,
 }
 
@@ -24,10 +26,15 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
 {
     /// Recipient IDs count up from `first_id`, so that one is not soon used again: a request under
     /// a context of yesterday finds none, and is told so.
+    #[cfg_attr(
+        not(feature = "oscore"),
+        expect(unused_variables, reason = "no Recipient IDs")
+    )]
     pub(crate) fn new(first_id: u16) -> Self {
         Self {
             some: [const { None }; TOKENS],
             others: [const { None }; UNCONFIRMED],
+            #[cfg(feature = "oscore")]
             next_id: first_id,
         }
     }
@@ -48,10 +55,15 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
         self.slots().flatten().find(|entry| entry.grant.id == id)
     }
 
+    #[cfg(feature = "oscore")]
     /// The token whose context a request with this option is for.
     pub(crate) fn find(&self, option: &OscoreOption<'_>) -> Option<TokenId> {
         self.iter()
-            .find(|entry| entry.context.matches(option))
+            .find(|entry| {
+                entry
+                    .context()
+                    .is_some_and(|context| context.matches(option))
+            })
             .map(|entry| entry.grant.id)
     }
 
@@ -112,6 +124,7 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
     /// A Recipient ID that no live context has, and that is not `other`: one byte, two where more
     /// than 64 contexts can live at once.
     // RFC 9203, 4.2
+    #[cfg(feature = "oscore")]
     pub(crate) fn free_id(&mut self, other: &[u8]) -> Option<heapless::Vec<u8, 2>> {
         let wide = TOKENS.saturating_add(UNCONFIRMED) > 64;
         for _ in 0..=u16::MAX {
@@ -122,7 +135,11 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
                 id.push(high).ok()?;
             }
             id.push(low).ok()?;
-            let taken = self.iter().any(|entry| entry.context.recipient_id() == id);
+            let taken = self.iter().any(|entry| {
+                entry
+                    .context()
+                    .is_some_and(|context| context.recipient_id() == id)
+            });
             if !taken && id != other {
                 return Some(id);
             }

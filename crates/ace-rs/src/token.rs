@@ -3,7 +3,10 @@
 use core::fmt;
 
 use ace_coap::Instant;
+#[cfg(feature = "dtls")]
+use ace_crypto::Secret;
 use ace_crypto::{hmac_sha256, sha256};
+#[cfg(feature = "oscore")]
 use ace_oscore::SecurityContext;
 use heapless::{String, Vec};
 
@@ -15,8 +18,11 @@ use crate::scope::Rights;
 pub const MAX_SUBJECT: usize = 40;
 /// Longest `cti` taken, in bytes.
 pub const MAX_CTI: usize = 40;
-/// Longest identifier of OSCORE input material taken, in bytes.
-pub const MAX_MATERIAL_ID: usize = 24;
+/// Longest identifier of a key taken, in bytes: of OSCORE input material, or `kid` of a COSE_Key.
+pub const MAX_KEY_ID: usize = 24;
+/// Longest pre-shared key of a DTLS client taken, in bytes.
+#[cfg(feature = "dtls")]
+pub const MAX_PSK: usize = 32;
 
 /// Names a token in events and lists: counts up from 1 in the order of acceptance, and is not used
 /// again before 2^32 more.
@@ -79,6 +85,9 @@ pub(crate) struct Grant<const SCOPE: usize> {
     pub(crate) id: TokenId,
     pub(crate) hash: TokenHash,
     pub(crate) term: Term,
+    /// `iat`, seconds since the epoch.
+    #[cfg(feature = "dtls")]
+    pub(crate) issued: Option<u64>,
     pub(crate) rights: Rights<SCOPE>,
     pub(crate) subject: Option<String<MAX_SUBJECT>>,
     pub(crate) cti: Option<Vec<u8, MAX_CTI>>,
@@ -89,9 +98,10 @@ pub(crate) struct Grant<const SCOPE: usize> {
 pub(crate) struct KeyDigest([u8; 16]);
 
 impl KeyDigest {
-    pub(crate) fn of(key: &[u8], secret: &[u8]) -> Self {
+    /// Of the kind of key and its bytes.
+    pub(crate) fn of(key: &[&[u8]], secret: &[u8]) -> Self {
         let mut digest = [0; 16];
-        let whole = hmac_sha256(secret, &[b"key", key]);
+        let whole = hmac_sha256(secret, key);
         digest
             .iter_mut()
             .zip(whole)
@@ -105,17 +115,32 @@ impl KeyDigest {
 pub(crate) enum Proof {
     /// Not yet; posted at this time.
     Awaited(Instant),
-    /// By a request that verified under the context.
+    /// By a request that verified under the context, or by a handshake.
     Given,
 }
 
-/// A token and its context.
+/// How messages under a token are protected.
+#[derive(Debug)]
+pub(crate) enum Security {
+    #[cfg(feature = "oscore")]
+    Oscore(SecurityContext),
+    /// In DTLS sessions, with this key.
+    #[cfg(feature = "dtls")]
+    Psk(Secret<MAX_PSK>),
+    /// In DTLS sessions, with the public key whose digest is the entry's.
+    #[cfg(all(feature = "dtls", feature = "_ecc"))]
+    RawPublicKey,
+}
+
+/// A token and its key.
 #[derive(Debug)]
 pub(crate) struct Entry<P, const SCOPE: usize> {
     pub(crate) grant: Grant<SCOPE>,
-    pub(crate) context: SecurityContext,
-    /// Identifier of the OSCORE input material.
-    pub(crate) material: Vec<u8, MAX_MATERIAL_ID>,
+    pub(crate) security: Security,
+    /// What the authorization server calls the key: identifier of OSCORE input material, or `kid`.
+    pub(crate) key_id: Vec<u8, MAX_KEY_ID>,
+    /// Which of the authorization servers named it so, as a place among the token keys.
+    pub(crate) issuer: u8,
     pub(crate) key: KeyDigest,
     pub(crate) proof: Proof,
     /// Where the token was posted from, then where the last request that verified came from.
@@ -153,9 +178,68 @@ impl<P, const SCOPE: usize> Entry<P, SCOPE> {
             exp: self.grant.term.exp,
             confirmed: self.is_confirmed(),
             peer: self.peer,
-            recipient_id: self.context.recipient_id(),
+            key: self.key(),
         }
     }
+
+    /// What requests under this token are known by.
+    pub(crate) fn key(&self) -> Key<'_> {
+        match &self.security {
+            #[cfg(feature = "oscore")]
+            Security::Oscore(context) => Key::Oscore {
+                recipient_id: context.recipient_id(),
+            },
+            #[cfg(feature = "dtls")]
+            Security::Psk(_) => Key::Psk { kid: &self.key_id },
+            #[cfg(all(feature = "dtls", feature = "_ecc"))]
+            Security::RawPublicKey => Key::RawPublicKey { kid: &self.key_id },
+        }
+    }
+
+    #[cfg(feature = "oscore")]
+    pub(crate) fn context(&self) -> Option<&SecurityContext> {
+        match &self.security {
+            Security::Oscore(context) => Some(context),
+            #[cfg(feature = "dtls")]
+            _ => None,
+        }
+    }
+
+    #[cfg(feature = "oscore")]
+    pub(crate) fn context_mut(&mut self) -> Option<&mut SecurityContext> {
+        match &mut self.security {
+            Security::Oscore(context) => Some(context),
+            #[cfg(feature = "dtls")]
+            _ => None,
+        }
+    }
+
+    /// Whether its key is one of DTLS sessions.
+    #[cfg(feature = "dtls")]
+    pub(crate) fn is_dtls(&self) -> bool {
+        !matches!(self.key(), Key::Oscore { .. })
+    }
+}
+
+/// The profile of a token, and the name of its key there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Key<'a> {
+    /// coap_oscore (RFC 9203).
+    Oscore {
+        /// OSCORE Recipient ID of its context: the `kid` of the client's requests.
+        recipient_id: &'a [u8],
+    },
+    /// coap_dtls with a pre-shared key (RFC 9202, 3.3).
+    Psk {
+        /// `kid` of the key.
+        kid: &'a [u8],
+    },
+    /// coap_dtls with a raw public key (RFC 9202, 3.2).
+    RawPublicKey {
+        /// `kid` of the client's key; that of [`ace_crypto::key_id`] if the token gave none.
+        kid: &'a [u8],
+    },
 }
 
 /// A token as it is listed by [`tokens`](crate::ResourceServer::tokens).
@@ -177,8 +261,8 @@ pub struct TokenView<'a, P> {
     pub confirmed: bool,
     /// Where its last request that verified came from; before the first, where it was posted from.
     pub peer: P,
-    /// OSCORE Recipient ID of its context: the `kid` of the client's requests.
-    pub recipient_id: &'a [u8],
+    /// Its profile, and the name of its key.
+    pub key: Key<'a>,
 }
 
 #[cfg(test)]

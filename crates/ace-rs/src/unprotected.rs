@@ -7,20 +7,23 @@ use ace_coap::block::{OperationKey, Received};
 use ace_coap::{CryptoRng, OutMessage};
 use ace_crypto::Secret;
 use ace_oscore::storage::Storage;
-use ace_wire::ace::{AuthzInfoRequest, AuthzInfoResponse};
+use ace_wire::ace::AuthzInfoRequest;
+#[cfg(feature = "oscore")]
+use ace_wire::ace::AuthzInfoResponse;
 use ace_wire::coap::{Code, Message, Options, content_format, option};
 
-use crate::authz_info::NONCE2;
 use crate::error::Refusal;
 use crate::event::{EventKind, Outcome};
 use crate::front::{Arrival, Sent};
 use crate::hints::{MAX_HINTS, Subject, hints};
 use crate::link::Slot;
+#[cfg(feature = "oscore")]
+use crate::material::NONCE2;
 use crate::peer::{Peer, PeerBytes};
 use crate::rate::Admission;
 use crate::resource::{Access, Request, Resource, Resources, Response};
 use crate::server::{AUTHZ_INFO, ResourceServer, WELL_KNOWN_CORE};
-use crate::store::{Denied, Posted, Stop};
+use crate::store::{Denied, Posted, Stop, Upload};
 use crate::well_known;
 
 /// Critical options understood in a request; Observe, Echo and others are elective.
@@ -182,7 +185,7 @@ where
                 let request = readable.then_some((message.options, message.code));
                 let subject = Subject {
                     request,
-                    material: None,
+                    key_id: None,
                 };
                 let mut room = [0; MAX_HINTS];
                 let config = self.store.config;
@@ -242,8 +245,8 @@ where
         if message.code != Code::POST {
             return self.refuse(at, Refusal::Method.into());
         }
-        if !is_ace_cbor(message) {
-            return self.refuse(at, Refusal::ContentFormat.into());
+        if let Err(refusal) = format_of(message) {
+            return self.refuse(at, refusal.into());
         }
         if !accepts(message, content_format::ACE_CBOR) {
             return self.refuse(at, Refusal::NotAcceptable.into());
@@ -271,32 +274,41 @@ where
         };
         payload.copy_from_slice(body);
         self.outer.release(&key);
-        let Ok(request) = AuthzInfoRequest::parse(payload) else {
-            return self.refuse(at, Refusal::Payload.into());
+        let upload = match upload_in(message, payload) {
+            Ok(upload) => upload,
+            Err(refusal) => return self.refuse(at, refusal.into()),
         };
         if !begins && !goes_on && !self.admitted(at, false) {
             return;
         }
         let mut clear = Secret::<BODY>::full([0; BODY]);
         let clear = clear.as_mut_bytes();
-        match self.store.post(at, &request, clear, rng, &mut self.events) {
-            Ok(Posted { nonce2, server_id }) => {
+        let posted = self.store.post(at, &upload, clear, rng, &mut self.events);
+        #[cfg(feature = "oscore")]
+        let mut encoded = [0; NONCE2 + 16];
+        let payload: &[u8] = match posted {
+            #[cfg(feature = "oscore")]
+            Ok(Posted::Oscore { nonce2, server_id }) => {
                 let response = AuthzInfoResponse {
                     nonce2: &nonce2,
                     server_recipient_id: &server_id,
                 };
-                let mut encoded = [0; NONCE2 + 16];
                 let length = response.encode(&mut encoded).unwrap_or(0);
-                let payload = encoded.get(..length).unwrap_or(&[]);
-                let mut out = with_format(Code::CREATED, payload);
-                if let Some(block1) = block1 {
-                    // One option beside another: there is room.
-                    let _ = out.options.push(option::BLOCK1, block1.value());
-                }
-                self.front.answer(at, &out);
+                encoded.get(..length).unwrap_or(&[])
             }
-            Err(denied) => self.refuse(at, denied),
+            #[cfg(feature = "dtls")]
+            Ok(Posted::Dtls(id)) => {
+                self.end_uncovered_observations(at.now, id);
+                &[]
+            }
+            Err(denied) => return self.refuse(at, denied),
+        };
+        let mut out = with_format(Code::CREATED, payload);
+        if let Some(block1) = block1 {
+            // One option beside another: there is room.
+            let _ = out.options.push(option::BLOCK1, block1.value());
         }
+        self.front.answer(at, &out);
     }
 
     /// Whether the upload is worked on; if not, it is answered.
@@ -349,7 +361,32 @@ fn accepts(message: &Message<'_>, format: u16) -> bool {
     accept.is_none_or(|accept| accept == u32::from(format))
 }
 
-// RFC 9203, 4.1
-pub(crate) fn is_ace_cbor(message: &Message<'_>) -> bool {
-    message.options.uint(option::CONTENT_FORMAT) == Ok(Some(u32::from(content_format::ACE_CBOR)))
+/// How a token is posted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    AceCbor,
+    #[cfg(feature = "dtls")]
+    Cwt,
+}
+
+// RFC 9203, 4.1; RFC 9200, 5.10.1
+fn format_of(message: &Message<'_>) -> Result<Format, Refusal> {
+    let format = message.options.uint(option::CONTENT_FORMAT).ok().flatten();
+    match format.and_then(|format| u16::try_from(format).ok()) {
+        Some(content_format::ACE_CBOR) => Ok(Format::AceCbor),
+        #[cfg(feature = "dtls")]
+        Some(content_format::CWT) => Ok(Format::Cwt),
+        _ => Err(Refusal::ContentFormat),
+    }
+}
+
+/// The token in the body of a POST to `/authz-info`.
+pub(crate) fn upload_in<'m>(message: &Message<'_>, body: &'m [u8]) -> Result<Upload<'m>, Refusal> {
+    match format_of(message)? {
+        Format::AceCbor => AuthzInfoRequest::parse(body)
+            .map(Upload::AceCbor)
+            .map_err(|_| Refusal::Payload),
+        #[cfg(feature = "dtls")]
+        Format::Cwt => Ok(Upload::Cwt(body)),
+    }
 }

@@ -16,7 +16,11 @@ pub(crate) fn list(resources: &[Resource], response: &mut Response<'_>) -> Code 
         links.link(AUTHZ_INFO)?;
         // RFC 9200, 8.2
         links.attribute("rt", "ace.ai")?;
+        #[cfg(not(feature = "dtls"))]
         links.number("ct", u64::from(content_format::ACE_CBOR))?;
+        // application/ace+cbor and application/cwt
+        #[cfg(feature = "dtls")]
+        links.attribute("ct", "19 61")?;
         for resource in resources {
             links.link(resource.path)?;
             if !resource.resource_type.is_empty() {

@@ -177,7 +177,7 @@ fn rfc6690_4_well_known_core_lists_the_resources() {
     );
     assert_eq!(
         core::str::from_utf8(&answer.payload).unwrap(),
-        r#"</authz-info>;rt="ace.ai";ct=19,</temp>;rt="temperature";obs,</led>,</big>,</hello>,</fails>,</bulk>;obs"#
+        r#"</authz-info>;rt="ace.ai";ct="19 61",</temp>;rt="temperature";obs,</led>,</big>,</hello>,</fails>,</bulk>;obs"#
     );
     let put = bench
         .ask(9, &Owned::new(Code::PUT, "/.well-known/core"))

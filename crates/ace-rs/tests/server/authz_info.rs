@@ -97,14 +97,7 @@ fn rfc9200_5_10_1_2_no_other_method_than_post() {
 fn rfc9203_4_1_other_content_formats_are_refused() {
     let token = issue(&claims(1));
     for payload in [Exchange::new(1).payload(&token), token] {
-        for format in [
-            None,
-            Some(0u16),
-            Some(42),
-            Some(60),
-            Some(61),
-            Some(19 << 8),
-        ] {
+        for format in [None, Some(0u16), Some(42), Some(60), Some(19 << 8)] {
             let mut bench = Bench::new();
             let mut request = Owned::new(Code::POST, "/authz-info").body(&payload);
             if let Some(format) = format {
@@ -448,7 +441,12 @@ fn rfc9203_4_2_server_id_is_unique_and_differs_from_the_clients() {
         let response = AuthzInfoResponse::parse(&answer.payload).unwrap();
         assert_ne!(response.server_recipient_id, [0x77]);
         let tokens = bench.server.tokens();
-        let mut ids: Vec<_> = tokens.map(|token| token.recipient_id.to_vec()).collect();
+        let mut ids: Vec<_> = tokens
+            .map(|token| match token.key {
+                ace_rs::Key::Oscore { recipient_id } => recipient_id.to_vec(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
         let count = ids.len();
         ids.sort();
         ids.dedup();
