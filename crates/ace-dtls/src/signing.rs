@@ -98,6 +98,8 @@ pub(crate) fn write_certificate_request(w: &mut Writer<'_>) -> Result<(), Error>
 }
 
 /// The signature algorithms of a CertificateRequest, empty if no key of a kind we have may sign.
+///
+/// Without certificate_types the algorithms alone decide: GnuTLS sends none when it takes Ed25519 alone, though RFC 5246, 7.4.4, wants one.
 pub(crate) fn parse_certificate_request(body: &[u8]) -> Result<&[u8], Error> {
     let mut reader = Reader::new(body);
     let types = reader.vec8()?;
@@ -107,10 +109,10 @@ pub(crate) fn parse_certificate_request(body: &[u8]) -> Result<&[u8], Error> {
     while !authorities.is_empty() {
         authorities.vec16()?;
     }
-    if types.is_empty() || algorithms.is_empty() || !algorithms.len().is_multiple_of(2) {
+    if algorithms.is_empty() || !algorithms.len().is_multiple_of(2) {
         return Err(Error::Decode);
     }
-    Ok(if types.contains(&ECDSA_SIGN) {
+    Ok(if types.is_empty() || types.contains(&ECDSA_SIGN) {
         algorithms
     } else {
         &[]
@@ -198,3 +200,24 @@ pub(crate) fn verify(
 
 /// Longest digitally-signed element, in bytes.
 pub(crate) const MAX_SIGNED_LEN: usize = 2 + 2 + 72;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc5246_7_4_4_certificate_requests() {
+        let parse = parse_certificate_request;
+        assert_eq!(parse(&[1, 64, 0, 2, 8, 7, 0, 0]), Ok(&[8, 7][..]));
+        // RFC 8422, 5.5: rsa_sign alone
+        assert_eq!(parse(&[1, 1, 0, 2, 8, 7, 0, 0]), Ok(&[][..]));
+        // As GnuTLS sends it.
+        assert_eq!(parse(&[0, 0, 2, 8, 7, 0, 0]), Ok(&[8, 7][..]));
+        assert!(parse(&[0, 0, 0, 0, 0]).is_err() && parse(&[0, 0, 1, 8, 0, 0]).is_err());
+        let whole = [2, 1, 64, 0, 4, 4, 3, 8, 7, 0, 3, 0, 1, 9];
+        assert_eq!(parse(&whole), Ok(&[4, 3, 8, 7][..]));
+        for cut in 0..whole.len() {
+            assert_eq!(parse(&whole[..cut]), Err(Error::Decode));
+        }
+    }
+}

@@ -349,6 +349,51 @@ fn rfc5246_7_4_8_a_client_that_shows_the_key_of_another() {
     assert_eq!(pair.server_error(), Some(Error::Signature));
 }
 
+/// RFC 8422, 5.11: an x25519 share that gives zeros whatever the other key; one of the wrong length; a point on no curve.
+#[test]
+fn rfc8422_5_11_shares_that_are_none() {
+    use ace_crypto::KeyAgreement::{Secp256r1, X25519};
+    let mut off_curve = [7; 65];
+    off_curve[0] = 4;
+    for (group, share) in [
+        (X25519, &[0; 32][..]),
+        (X25519, &[1; 31]),
+        (X25519, &[1; 33]),
+        (X25519, &[]),
+        (Secp256r1, &off_curve),
+        (Secp256r1, &[0]),
+        (Secp256r1, &[2; 33]),
+    ] {
+        for suite in [
+            CipherSuite::EcdhePskAes128Ccm8,
+            CipherSuite::EcdheEcdsaAes128Ccm8,
+        ] {
+            let config = Config {
+                groups: vec![group].leak(),
+                ..config(suite)
+            };
+            let psk = suite == CipherSuite::EcdhePskAes128Ccm8;
+            let ours = pair_of_keys(Signature::EdDsa, Signature::EdDsa);
+            let mut pair = Pair::new(&config, ours);
+            pair.run_with(|number, _, datagram| {
+                if number == 4 {
+                    let mut all = records(datagram);
+                    let place = usize::from(!psk);
+                    let (kind, seq, body) = whole_message(&all[place]).unwrap();
+                    assert_eq!(kind, 16);
+                    let own = group.public_key_len();
+                    let mut body = body[..body.len() - own - 1].to_vec();
+                    body.push(share.len() as u8);
+                    body.extend(share);
+                    all[place] = plain(22, 2, &message(kind, seq, &body));
+                    *datagram = all.concat();
+                }
+            });
+            assert_eq!(pair.server_error(), Some(Error::KeyShare), "{share:?}");
+        }
+    }
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2_000))]
 
