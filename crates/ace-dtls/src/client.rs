@@ -11,7 +11,7 @@ use crate::{
     credentials::{MAX_IDENTITY, OwnPsk},
     hello::{self, ClientHello, Offer, ServerHello},
     keys,
-    messages::{self, HEADER_LEN},
+    messages::{self, HEADER_LEN, Span},
     record::DTLS_1_2,
     suite::Exchange,
 };
@@ -183,7 +183,7 @@ impl Handshake {
             Decision::Pending => return Ok(Progress::Waiting),
         }
         let body = self.take();
-        self.spki = body.start + 3..body.end;
+        self.spki = body.skip(3);
         self.step = Step::ServerKeyExchange;
         Ok(Progress::Taken)
     }
@@ -198,7 +198,7 @@ impl Handshake {
             Exchange::Psk => {
                 let hint = reader.vec16()?.len();
                 reader.finish()?;
-                self.hint = start + 2..start + 2 + hint;
+                self.hint = Span::new(start + 2, hint);
                 Step::ServerHelloDone
             }
             // RFC 5489, 2
@@ -209,16 +209,16 @@ impl Handshake {
                 reader.finish()?;
                 let (group, len) = (share.group, share.params.len());
                 let behind = start + 2 + hint;
-                self.hint = start + 2..behind;
+                self.hint = Span::new(start + 2, hint);
                 self.group = Some(group);
-                self.share = behind + 4..behind + len;
+                self.share = Span::new(behind + 4, len - 4);
                 Step::ServerHelloDone
             }
             // RFC 8422, 5.4: signed over the randoms and the parameters
             #[cfg(feature = "_ecc")]
             Exchange::EcdheEcdsa => {
                 let share = Share::read(&mut reader, self.config.groups)?;
-                let key = signing::parse_key(self.messages.get(self.spki.clone()))?;
+                let key = signing::parse_key(self.messages.get(self.spki))?;
                 let randoms = self.randoms()?;
                 signing::verify(
                     &key,
@@ -227,7 +227,7 @@ impl Handshake {
                 )?;
                 let (group, len) = (share.group, share.params.len());
                 self.group = Some(group);
-                self.share = start + 4..start + len;
+                self.share = Span::new(start + 4, len - 4);
                 Step::CertificateRequest
             }
         };
@@ -241,8 +241,7 @@ impl Handshake {
         let types = usize::from(Reader::new(body).u8()?);
         let algorithms = signing::parse_certificate_request(body)?.len();
         let body = self.take();
-        let start = body.start + 1 + types + 2;
-        self.request = Some(start..start + algorithms);
+        self.request = Some(body.skip(1 + types + 2).first(algorithms));
         self.step = Step::ServerHelloDone;
         Ok(Progress::Taken)
     }
@@ -298,7 +297,7 @@ impl Handshake {
     }
 
     fn own_psk<'c>(&self, context: &'c Context<'_>) -> Result<OwnPsk<'c>, Error> {
-        let hint = self.messages.get(self.hint.clone());
+        let hint = self.messages.get(self.hint);
         let psk = context
             .credentials
             .own_psk(hint)
@@ -319,7 +318,7 @@ impl Handshake {
         let public = key.public_key();
         // RFC 8422, 5.10 and 5.11
         let shared = key
-            .agree(self.messages.get(self.share.clone()))
+            .agree(self.messages.get(self.share))
             .map_err(|_| Error::KeyShare)?;
         Ok((public, shared))
     }
@@ -328,7 +327,7 @@ impl Handshake {
     // RFC 5246, 7.4.6: an empty one if we have none that fits
     #[cfg(feature = "_ecc")]
     fn write_own_certificate(&mut self, context: &Context<'_>) -> Result<bool, Error> {
-        let Some(request) = self.request.clone() else {
+        let Some(request) = self.request else {
             return Ok(false);
         };
         let key = context.credentials.signing_key().filter(|key| {

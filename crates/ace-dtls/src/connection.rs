@@ -1,6 +1,5 @@
 //! A connection from its first flight on: what client and server have in common.
 
-use core::{ops::Range, time::Duration};
 
 use ace_crypto::{CryptoRng, Secret};
 #[cfg(feature = "_ecc")]
@@ -13,7 +12,7 @@ use crate::{
     flight::{Flight, Timer},
     hello::{Offers, RANDOM_LEN},
     keys::{self, MASTER_LEN, Master, Premaster, Randoms},
-    messages::{self, Fragment, HEADER_LEN, Messages},
+    messages::{self, Fragment, HEADER_LEN, Messages, Span},
     record::{CHANGE_CIPHER_SPEC, HANDSHAKE},
     session::Phase,
 };
@@ -97,21 +96,21 @@ pub(crate) struct Handshake<B: ?Sized = [u8]> {
     /// Client: the exchanges there are credentials for.
     pub(crate) offers: Offers,
     /// Client: where the server's hint lies in the buffer.
-    pub(crate) hint: Range<usize>,
+    pub(crate) hint: Span,
     /// The server's group.
     #[cfg(feature = "_ecc")]
     pub(crate) group: Option<KeyAgreement>,
     /// Client: where the server's share lies; server: its own key.
     #[cfg(feature = "_ecc")]
-    pub(crate) share: Range<usize>,
+    pub(crate) share: Span,
     #[cfg(feature = "_ecc")]
     pub(crate) ephemeral: Option<EphemeralKey>,
     /// Where the peer's SubjectPublicKeyInfo lies.
     #[cfg(feature = "_ecc")]
-    pub(crate) spki: Range<usize>,
+    pub(crate) spki: Span,
     /// Client: where the signature algorithms of the CertificateRequest lie, and whether there was one.
     #[cfg(feature = "_ecc")]
-    pub(crate) request: Option<Range<usize>>,
+    pub(crate) request: Option<Span>,
     /// Raw public keys from the client were agreed on (RFC 7250, 4.2).
     #[cfg(feature = "_ecc")]
     pub(crate) raw_client_key: bool,
@@ -344,15 +343,15 @@ impl<const N: usize> Handshake<[u8; N]> {
             random: [0; RANDOM_LEN],
             hello_verifies: 0,
             offers: Offers::NONE,
-            hint: 0..0,
+            hint: Span::EMPTY,
             #[cfg(feature = "_ecc")]
             group: None,
             #[cfg(feature = "_ecc")]
-            share: 0..0,
+            share: Span::EMPTY,
             #[cfg(feature = "_ecc")]
             ephemeral: None,
             #[cfg(feature = "_ecc")]
-            spki: 0..0,
+            spki: Span::EMPTY,
             #[cfg(feature = "_ecc")]
             request: None,
             #[cfg(feature = "_ecc")]
@@ -405,12 +404,12 @@ impl Handshake {
         self.suite = None;
         self.peer = Peer::Anonymous;
         self.hello_verifies = 0;
-        self.hint = 0..0;
+        self.hint = Span::EMPTY;
         #[cfg(feature = "_ecc")]
         {
             self.group = None;
-            self.share = 0..0;
-            self.spki = 0..0;
+            self.share = Span::EMPTY;
+            self.spki = Span::EMPTY;
             self.request = None;
             self.raw_client_key = false;
         }
@@ -563,7 +562,7 @@ impl Handshake {
     }
 
     /// Counts the received message as handled; returns where its body lies.
-    pub(crate) fn take(&mut self) -> Range<usize> {
+    pub(crate) fn take(&mut self) -> Span {
         self.next_receive = self.next_receive.saturating_add(1);
         self.messages.accept()
     }
@@ -679,6 +678,3 @@ impl<B: ?Sized> core::fmt::Debug for Handshake<B> {
             .finish_non_exhaustive()
     }
 }
-
-/// RFC 6347, 4.2.4.1
-pub(crate) const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);

@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use crate::{
     Error, Instant,
-    connection::LONGEST_TIMEOUT,
     messages::{self, HEADER_LEN, Messages},
     record::{CHANGE_CIPHER_SPEC, HANDSHAKE, Records},
 };
@@ -15,11 +14,11 @@ const SHORTEST_FRAGMENT: usize = 64;
 /// Which messages of the buffer are the last flight, and how far it has been sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Flight {
-    start: usize,
-    end: usize,
+    start: u16,
+    end: u16,
     /// The message to be sent next, and how much of its body has been sent.
-    message: usize,
-    offset: usize,
+    message: u16,
+    offset: u16,
     /// The ChangeCipherSpec before Finished has been sent.
     changed: bool,
     /// message_seq of the last message of the flight that this one answers.
@@ -37,6 +36,8 @@ impl Flight {
     };
 
     pub(crate) const fn new(start: usize, end: usize, answered: Option<u16>) -> Self {
+        // The buffer has no more bytes than that.
+        let (start, end) = (start as u16, end as u16);
         Self {
             start,
             end,
@@ -85,7 +86,7 @@ impl Flight {
         written: usize,
     ) -> Result<Option<usize>, Error> {
         let (kind, seq, body) = messages
-            .message_at(self.message)
+            .message_at(self.message.into())
             .ok_or(Error::BufferTooSmall)?;
         let datagram = out.len();
         let out = out.get_mut(written..).unwrap_or(&mut []);
@@ -107,7 +108,7 @@ impl Flight {
 
         let overhead = records.overhead(protected) + HEADER_LEN;
         let longest = usize::from(records.peer_limit).saturating_sub(HEADER_LEN + 1);
-        let rest = body.get(self.offset..).unwrap_or(&[]);
+        let rest = body.get(self.offset.into()..).unwrap_or(&[]);
         let room = out.len().saturating_sub(overhead).min(longest);
         let fresh = datagram.saturating_sub(overhead).min(longest);
         if written > 0
@@ -122,14 +123,15 @@ impl Flight {
         }
         let part = rest.get(..rest.len().min(room)).unwrap_or(&[]);
         let mut header = [0; HEADER_LEN];
-        let range = self.offset..self.offset + part.len();
+        let offset = usize::from(self.offset);
+        let range = offset..offset + part.len();
         messages::header(kind, seq, body.len(), range.clone(), &mut header)?;
         let len = records.seal(HANDSHAKE, protected, &[&header, part], out)?;
         if range.end == body.len() {
-            self.message += HEADER_LEN + body.len();
+            self.message += (HEADER_LEN + body.len()) as u16;
             self.offset = 0;
         } else {
-            self.offset = range.end;
+            self.offset = range.end as u16;
         }
         Ok(Some(len))
     }
@@ -139,26 +141,29 @@ impl Flight {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timer {
     pub(crate) due: Option<Instant>,
-    interval: Duration,
+    /// In milliseconds.
+    interval: u32,
     left: u8,
     repetitions: u8,
     /// When the flight was last sent because the peer repeated its own.
     repeated: Instant,
-    spacing: Duration,
+    /// In milliseconds.
+    spacing: u32,
 }
 
 impl Timer {
     pub(crate) const STOPPED: Self = Self {
         due: None,
-        interval: Duration::ZERO,
+        interval: 0,
         left: 0,
         repetitions: 0,
         repeated: Instant(0),
-        spacing: Duration::ZERO,
+        spacing: 0,
     };
 
     /// For a server whose ClientHello is still to be put together: as long as all repetitions of a flight take, then the end.
     pub(crate) const fn new(first: Duration, retransmissions: u8, now: Instant) -> Self {
+        let first = millis(first);
         let mut total = first;
         let mut interval = first;
         let mut left = retransmissions;
@@ -168,7 +173,7 @@ impl Timer {
             left -= 1;
         }
         Self {
-            due: Some(Instant(now.0.saturating_add(total.as_millis() as u64))),
+            due: Some(Instant(now.0.saturating_add(total as u64))),
             interval: first,
             left: 0,
             repetitions: 0,
@@ -178,7 +183,8 @@ impl Timer {
     }
 
     pub(crate) fn start(&mut self, first: Duration, retransmissions: u8, now: Instant) {
-        self.due = Some(now + first);
+        let first = millis(first);
+        self.due = Some(after(now, first));
         self.interval = first;
         self.left = retransmissions;
         self.repetitions = 0;
@@ -198,7 +204,7 @@ impl Timer {
         self.left = left;
         self.repetitions = self.repetitions.saturating_add(1);
         self.interval = doubled(self.interval);
-        self.due = Some(now + self.interval);
+        self.due = Some(after(now, self.interval));
         self.repeated = now;
         true
     }
@@ -210,7 +216,7 @@ impl Timer {
     /// Whether a repetition by the peer may be answered with our flight: not more often than twice in the first timeout, since
     /// anyone may have sent it.
     pub(crate) fn may_repeat(&mut self, now: Instant) -> bool {
-        let may = now.saturating_sub(self.repeated) >= self.spacing;
+        let may = now.0.saturating_sub(self.repeated.0) >= self.spacing.into();
         if may {
             self.repeated = now;
         }
@@ -218,11 +224,27 @@ impl Timer {
     }
 }
 
-const fn doubled(interval: Duration) -> Duration {
+const fn doubled(interval: u32) -> u32 {
     let twice = interval.saturating_mul(2);
-    if twice.as_millis() > LONGEST_TIMEOUT.as_millis() {
+    if twice > LONGEST_TIMEOUT {
         LONGEST_TIMEOUT
     } else {
         twice
     }
 }
+
+const fn millis(duration: Duration) -> u32 {
+    let millis = duration.as_millis();
+    if millis > u32::MAX as u128 {
+        u32::MAX
+    } else {
+        millis as u32
+    }
+}
+
+fn after(now: Instant, millis: u32) -> Instant {
+    Instant(now.0.saturating_add(millis.into()))
+}
+
+/// In milliseconds (RFC 6347, 4.2.4.1).
+const LONGEST_TIMEOUT: u32 = 60_000;

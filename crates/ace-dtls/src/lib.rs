@@ -157,7 +157,7 @@ const _: () = assert!(size_of::<Session>() <= 192);
 const _: () =
     assert!(size_of::<Connection<0>>() <= if size_of::<usize>() == 4 { 572 } else { 688 });
 #[cfg(not(feature = "_ecc"))]
-const _: () = assert!(size_of::<usize>() != 4 || size_of::<Connection<0>>() <= 480);
+const _: () = assert!(size_of::<usize>() != 4 || size_of::<Connection<0>>() <= 580);
 const _: () = assert!(size_of::<Listener>() <= 104);
 
 /// The side of a connection.

@@ -81,12 +81,48 @@ impl<'a> Fragment<'a> {
     }
 }
 
+/// Where something lies in the buffer, which uses no more than 65,535 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Span {
+    start: u16,
+    end: u16,
+}
+
+impl Span {
+    pub(crate) const EMPTY: Self = Self { start: 0, end: 0 };
+
+    /// The `len` bytes behind the first `start`.
+    pub(crate) fn new(start: usize, len: usize) -> Self {
+        let end = u16::try_from(start + len).unwrap_or(0);
+        let start = u16::try_from(start).unwrap_or(0);
+        Self { start, end }
+    }
+
+    /// Without the first `count` bytes.
+    #[cfg(feature = "_ecc")]
+    pub(crate) fn skip(self, count: usize) -> Self {
+        let start = usize::from(self.start) + count;
+        Self::new(start, usize::from(self.end).saturating_sub(start))
+    }
+
+    /// The first `count` bytes.
+    #[cfg(feature = "_ecc")]
+    pub(crate) fn first(self, count: usize) -> Self {
+        Self::new(self.start.into(), count)
+    }
+
+    #[cfg(feature = "_ecc")]
+    pub(crate) const fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+}
+
 /// A message being put together behind those that are complete.
 #[derive(Debug, Clone, Copy)]
 struct Partial {
     kind: u8,
-    length: usize,
-    missing: usize,
+    length: u16,
+    missing: u16,
 }
 
 /// `B` is an array where it is owned, and bytes of any number in all code, so that there is one copy of it.
@@ -136,13 +172,13 @@ impl Messages {
             None => self.begin(fragment)?,
         };
         // RFC 6347, 4.2.3: all fragments have the same type and length
-        if partial.kind != fragment.kind || partial.length != fragment.length {
+        if partial.kind != fragment.kind || usize::from(partial.length) != fragment.length {
             return Err(Error::Decode);
         }
         let (body, received) = self
             .bytes
             .get_mut(self.len + HEADER_LEN..)
-            .and_then(|room| room.split_at_mut_checked(partial.length))
+            .and_then(|room| room.split_at_mut_checked(fragment.length))
             .ok_or(Error::MessageTooLong)?;
         let mut missing = partial.missing;
         // RFC 6347, 4.2.3: fragments may overlap
@@ -164,7 +200,8 @@ impl Messages {
     fn begin(&mut self, fragment: &Fragment<'_>) -> Result<Partial, Error> {
         let length = fragment.length;
         let start = self.len + HEADER_LEN;
-        // No message here is longer than 65,535 bytes: `length` has 24 bits, so nothing overflows.
+        // `length` has 24 bits, so nothing overflows.
+        let end = u16::try_from(start + length).map_err(|_| Error::MessageTooLong)?;
         let bits = self
             .bytes
             .get_mut(start + length..start + length + length.div_ceil(8))
@@ -178,8 +215,8 @@ impl Messages {
         header(fragment.kind, fragment.seq, length, 0..length, room)?;
         let partial = Partial {
             kind: fragment.kind,
-            length,
-            missing: length,
+            length: end - start as u16,
+            missing: end - start as u16,
         };
         self.partial = Some(partial);
         Ok(partial)
@@ -189,20 +226,25 @@ impl Messages {
     pub(crate) fn incoming(&self) -> Option<(u8, &[u8])> {
         let partial = self.partial.filter(|partial| partial.missing == 0)?;
         let body = self.bytes.get(self.len + HEADER_LEN..)?;
-        Some((partial.kind, body.get(..partial.length)?))
+        Some((partial.kind, body.get(..partial.length.into())?))
     }
 
     /// Counts the received message among the complete ones; returns where its body lies.
-    pub(crate) fn accept(&mut self) -> Range<usize> {
-        let length = self.partial.take().map_or(0, |partial| partial.length);
+    pub(crate) fn accept(&mut self) -> Span {
+        let length = self
+            .partial
+            .take()
+            .map_or(0, |partial| partial.length.into());
         let start = self.len + HEADER_LEN;
         self.len = start + length;
-        start..self.len
+        Span::new(start, length)
     }
 
     /// Bytes of complete messages.
-    pub(crate) fn get(&self, range: Range<usize>) -> &[u8] {
-        self.bytes.get(range).unwrap_or(&[])
+    pub(crate) fn get(&self, span: Span) -> &[u8] {
+        self.bytes
+            .get(span.start.into()..span.end.into())
+            .unwrap_or(&[])
     }
 
     /// Appends a message to be sent.
@@ -221,6 +263,9 @@ impl Messages {
         let mut writer = Writer::new(body_room);
         body(&mut writer)?;
         let length = writer.len();
+        if self.len + HEADER_LEN + length > u16::MAX.into() {
+            return Err(Error::BufferTooSmall);
+        }
         header(kind, seq, length, 0..length, room)?;
         self.len += HEADER_LEN + length;
         Ok(())

@@ -177,7 +177,7 @@ impl Handshake {
                 Decision::Pending => return Ok(Progress::Waiting),
             }
             let body = self.take();
-            self.spki = body.start + 3..body.end;
+            self.spki = body.skip(3);
         }
         self.step = Step::ClientKeyExchange;
         Ok(Progress::Taken)
@@ -238,7 +238,7 @@ impl Handshake {
     #[cfg(feature = "_ecc")]
     fn certificate_verify(&mut self) -> Result<Progress, Error> {
         let (_, body) = self.messages.incoming().ok_or(Error::Decode)?;
-        let key = signing::parse_key(self.messages.get(self.spki.clone()))?;
+        let key = signing::parse_key(self.messages.get(self.spki))?;
         signing::verify(&key, &[self.messages.all()], Reader::new(body))?;
         self.take();
         self.step = Step::ChangeCipherSpec;
