@@ -79,7 +79,7 @@ pub(crate) fn numbers(list: &[u8]) -> impl Iterator<Item = u16> {
     list.as_chunks().0.iter().copied().map(u16::from_be_bytes)
 }
 
-/// Writes to the front of a buffer; what does not fit is [`Error::BufferTooSmall`].
+/// Writes to the front of a buffer. What does not fit is only counted, and [`finish`](Self::finish) tells.
 pub(crate) struct Writer<'b> {
     buffer: &'b mut [u8],
     len: usize,
@@ -94,70 +94,72 @@ impl<'b> Writer<'b> {
         self.len
     }
 
+    /// How much was written; [`Error::BufferTooSmall`] if there was no room for something.
+    pub(crate) const fn finish(self) -> Result<usize, Error> {
+        if self.len > self.buffer.len() {
+            return Err(Error::BufferTooSmall);
+        }
+        Ok(self.len)
+    }
+
     /// Takes back what was written since the length was `len`.
     pub(crate) fn back_to(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
-    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.buffer
-            .get_mut(self.len..)
-            .and_then(|room| room.get_mut(..bytes.len()))
-            .ok_or(Error::BufferTooSmall)?
-            .copy_from_slice(bytes);
-        self.len += bytes.len();
-        Ok(())
+    #[inline(never)]
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        let end = self.len.saturating_add(bytes.len());
+        if let Some(room) = self.buffer.get_mut(self.len..end) {
+            room.copy_from_slice(bytes);
+        }
+        self.len = end;
     }
 
-    pub(crate) fn u8(&mut self, number: u8) -> Result<(), Error> {
-        self.put(&[number])
+    pub(crate) fn u8(&mut self, number: u8) {
+        self.put(&[number]);
     }
 
-    pub(crate) fn u16(&mut self, number: u16) -> Result<(), Error> {
-        self.put(&number.to_be_bytes())
+    pub(crate) fn u16(&mut self, number: u16) {
+        self.put(&number.to_be_bytes());
     }
 
-    pub(crate) fn u24(&mut self, number: usize) -> Result<(), Error> {
+    pub(crate) fn u24(&mut self, number: usize) {
         let [.., a, b, c] = number.to_be_bytes();
-        self.put(&[a, b, c])
+        self.put(&[a, b, c]);
     }
 
     /// The lowest six bytes of the number.
-    pub(crate) fn u48(&mut self, number: u64) -> Result<(), Error> {
+    pub(crate) fn u48(&mut self, number: u64) {
         let [_, _, rest @ ..] = number.to_be_bytes();
-        self.put(&rest)
+        self.put(&rest);
     }
 
     /// What `body` writes, with its length in `size` bytes (1 to 3) in front.
-    pub(crate) fn vec(
-        &mut self,
-        size: usize,
-        body: impl FnOnce(&mut Self) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub(crate) fn vec(&mut self, size: usize, body: impl FnOnce(&mut Self)) {
         let at = self.len;
-        self.put([0; 3].get(..size).ok_or(Error::BufferTooSmall)?)?;
-        body(self)?;
-        let len = (self.len - at - size).to_be_bytes();
-        let (zeros, digits) = len
-            .split_at_checked(len.len() - size)
-            .ok_or(Error::BufferTooSmall)?;
-        if zeros.iter().any(|&digit| digit != 0) {
-            return Err(Error::BufferTooSmall);
+        self.len = at.saturating_add(size);
+        body(self);
+        self.close(at, size);
+    }
+
+    /// Writes the length of what is behind the first `at + size` bytes into the `size` bytes before it.
+    #[inline(never)]
+    fn close(&mut self, at: usize, size: usize) {
+        let mut rest = self.len.saturating_sub(at).saturating_sub(size);
+        let digits = self.buffer.get_mut(at..at.saturating_add(size));
+        for digit in digits.into_iter().flatten().rev() {
+            *digit = rest as u8;
+            rest >>= 8;
         }
-        self.buffer
-            .get_mut(at..at + size)
-            .ok_or(Error::BufferTooSmall)?
-            .copy_from_slice(digits);
-        Ok(())
+        if rest != 0 {
+            self.len = usize::MAX;
+        }
     }
 
     /// An extension: its type, and what `body` writes as a vector of two length bytes.
-    pub(crate) fn extension(
-        &mut self,
-        kind: u16,
-        body: impl FnOnce(&mut Self) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        self.u16(kind)?;
-        self.vec(2, body)
+    pub(crate) fn extension(&mut self, kind: u16, body: impl FnOnce(&mut Self)) {
+        self.u16(kind);
+        self.vec(2, body);
     }
 }

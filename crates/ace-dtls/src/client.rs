@@ -5,11 +5,11 @@ use ace_crypto::EphemeralKey;
 
 use crate::{
     CipherSuite, Error, Instant, Peer, Role, Session,
-    bytes::{Reader, numbers},
+    bytes::Reader,
     config::ConnectionId,
     connection::{Context, Handshake, Progress, Step},
     credentials::{MAX_IDENTITY, OwnPsk},
-    hello::{self, ClientHello, Offer, ServerHello},
+    hello::{self, Offer, ServerHello},
     keys,
     messages::{self, HEADER_LEN, Span},
     record::DTLS_1_2,
@@ -31,14 +31,19 @@ impl Handshake {
     /// The ClientHello is the only message in the buffer and the whole flight.
     pub(crate) fn write_client_hello(&mut self, cookie: &[u8], now: Instant) -> Result<(), Error> {
         self.messages.clear();
-        let (config, random) = (self.config, self.random);
         let offer = Offer {
-            config: &config,
-            random: &random,
+            config: &self.config,
+            random: &self.random,
             cookie,
             offers: self.offers,
         };
-        self.write(messages::CLIENT_HELLO, |w| offer.write(w))?;
+        if !offer.is_possible() {
+            return Err(Error::NoCredentials);
+        }
+        let seq = self.next_send;
+        self.messages
+            .write(messages::CLIENT_HELLO, seq, &|w| offer.write(w))?;
+        self.next_send = seq.saturating_add(1);
         self.start_flight(0, now);
         Ok(())
     }
@@ -55,7 +60,9 @@ impl Handshake {
             }
             (Step::ServerHello, messages::SERVER_HELLO) => self.server_hello(session),
             #[cfg(feature = "_ecc")]
-            (Step::ServerCertificate, messages::CERTIFICATE) => self.server_certificate(context),
+            (Step::ServerCertificate, messages::CERTIFICATE) => {
+                self.server_certificate(session, context)
+            }
             (Step::ServerKeyExchange, messages::SERVER_KEY_EXCHANGE) => self.server_key_exchange(),
             #[cfg(feature = "_ecc")]
             (Step::CertificateRequest, messages::CERTIFICATE_REQUEST) => self.certificate_request(),
@@ -90,6 +97,8 @@ impl Handshake {
     }
 
     /// RFC 6347, 4.2.1: the same ClientHello again, with the cookie.
+    // Apart, so that its copy of the cookie is not on the stack of the others.
+    #[inline(never)]
     fn hello_verify_request(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
         let (_, body) = self.messages.incoming().ok_or(Error::Decode)?;
         let cookie = hello::parse_hello_verify_request(body)?;
@@ -108,17 +117,20 @@ impl Handshake {
     fn server_hello(&mut self, session: &mut Session) -> Result<Progress, Error> {
         let (_, body) = self.messages.incoming().ok_or(Error::Decode)?;
         let hello = ServerHello::parse(body)?;
-        let (_, _, own) = self.messages.message_at(0).ok_or(Error::Decode)?;
-        let offer = ClientHello::parse(own)?;
-        let offered = offer.extensions;
+        let offer = Offer {
+            config: &self.config,
+            random: &self.random,
+            cookie: &[],
+            offers: self.offers,
+        };
         if hello.version != DTLS_1_2 {
             return Err(Error::ProtocolVersion);
         }
         let suite = CipherSuite::from_number(hello.suite)
-            .filter(|_| numbers(offer.suites).any(|number| number == hello.suite))
+            .filter(|suite| offer.has(*suite))
             .ok_or(Error::SuiteNotOffered)?;
         let answer = hello.extensions;
-        offered.check_answer(&answer)?;
+        answer.check(offer.kinds())?;
         // RFC 7627, 5.2
         if self.config.require_extended_master_secret && !answer.extended_master_secret {
             return Err(Error::NoExtendedMasterSecret);
@@ -172,14 +184,21 @@ impl Handshake {
     }
 
     #[cfg(feature = "_ecc")]
-    fn server_certificate(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+    fn server_certificate(
+        &mut self,
+        session: &mut Session,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
         let (_, body) = self.messages.incoming().ok_or(Error::Decode)?;
         let spki = signing::parse_certificate(body)?;
         let key = signing::parse_key(spki)?;
         match context.credentials.accept_key(&key) {
             Decision::Accept(peer) => self.peer = Peer::Key(peer),
             Decision::Refuse => return Err(Error::PeerKeyRefused),
-            Decision::RefuseWith(alert) => return Err(Error::Refused(alert)),
+            Decision::RefuseWith(alert) => {
+                session.refusal = Some(alert);
+                return Err(Error::PeerKeyRefused);
+            }
             Decision::Pending => return Ok(Progress::Waiting),
         }
         let body = self.take();
@@ -259,7 +278,7 @@ impl Handshake {
             Exchange::Psk => {
                 let psk = self.own_psk(context)?;
                 self.peer = Peer::Psk(0);
-                self.write(messages::CLIENT_KEY_EXCHANGE, |w| {
+                self.write(messages::CLIENT_KEY_EXCHANGE, &|w| {
                     w.vec(2, |w| w.put(psk.identity))
                 })?;
                 keys::psk_premaster(psk.key)?
@@ -269,8 +288,8 @@ impl Handshake {
                 let (public, shared) = self.agree(context)?;
                 let psk = self.own_psk(context)?;
                 self.peer = Peer::Psk(0);
-                self.write(messages::CLIENT_KEY_EXCHANGE, |w| {
-                    w.vec(2, |w| w.put(psk.identity))?;
+                self.write(messages::CLIENT_KEY_EXCHANGE, &|w| {
+                    w.vec(2, |w| w.put(psk.identity));
                     w.vec(1, |w| w.put(public.as_bytes()))
                 })?;
                 keys::mixed_premaster(shared.as_bytes(), psk.key)?
@@ -278,7 +297,7 @@ impl Handshake {
             #[cfg(feature = "_ecc")]
             Exchange::EcdheEcdsa => {
                 let (public, shared) = self.agree(context)?;
-                self.write(messages::CLIENT_KEY_EXCHANGE, |w| {
+                self.write(messages::CLIENT_KEY_EXCHANGE, &|w| {
                     w.vec(1, |w| w.put(public.as_bytes()))
                 })?;
                 Premaster::new(shared.as_bytes()).ok_or(Error::Crypto)?
@@ -290,7 +309,7 @@ impl Handshake {
             self.write_certificate_verify(context)?;
         }
         let verify_data = keys::verify_data(&self.master, Role::Client, &self.messages.hash());
-        self.write(messages::FINISHED, |w| w.put(&verify_data))?;
+        self.write(messages::FINISHED, &|w| w.put(&verify_data))?;
         self.start_flight(start, context.now);
         self.step = Step::ChangeCipherSpec;
         Ok(Progress::Taken)
@@ -333,7 +352,7 @@ impl Handshake {
         let key = context.credentials.signing_key().filter(|key| {
             self.raw_client_key && signing::offers(self.messages.get(request), key.algorithm())
         });
-        self.write(messages::CERTIFICATE, |w| {
+        self.write(messages::CERTIFICATE, &|w| {
             signing::write_certificate(key, w)
         })?;
         Ok(key.is_some())
@@ -349,8 +368,8 @@ impl Handshake {
         let mut signed = [0; signing::MAX_SIGNED_LEN];
         let mut writer = Writer::new(&mut signed);
         signing::sign(key, &[self.messages.all()], &mut writer)?;
-        let len = writer.len();
-        self.write(messages::CERTIFICATE_VERIFY, |w| {
+        let len = writer.finish()?;
+        self.write(messages::CERTIFICATE_VERIFY, &|w| {
             w.put(signed.get(..len).unwrap_or(&[]))
         })
     }

@@ -1,6 +1,5 @@
 //! A connection from its first flight on: what client and server have in common.
 
-
 use ace_crypto::{CryptoRng, Secret};
 #[cfg(feature = "_ecc")]
 use ace_crypto::{EphemeralKey, KeyAgreement};
@@ -571,7 +570,7 @@ impl Handshake {
     pub(crate) fn write(
         &mut self,
         kind: u8,
-        body: impl FnOnce(&mut crate::bytes::Writer<'_>) -> Result<(), Error>,
+        body: &dyn Fn(&mut crate::bytes::Writer<'_>),
     ) -> Result<(), Error> {
         self.messages.write(kind, self.next_send, body)?;
         self.next_send = self.next_send.saturating_add(1);

@@ -40,11 +40,9 @@ pub enum Error {
     PeerKeyInvalid,
     /// The peer's raw public key is of another kind than those built in (RFC 7250, 3).
     PeerKeyUnsupported,
-    /// The application does not accept the peer's key.
+    /// The application does not accept the peer's key. The alert may be another one, see [`Decision::RefuseWith`](crate::Decision::RefuseWith).
     PeerKeyRefused,
-    /// The application refuses the peer's identity or key with this alert.
-    Refused(Alert),
-    /// The application does not know the PSK identity (RFC 4279, 2).
+    /// The application does not know the PSK identity, or refuses it (RFC 4279, 2). The alert may be another one, as above.
     UnknownIdentity,
     /// A PSK identity longer than [`MAX_IDENTITY`](crate::MAX_IDENTITY).
     IdentityTooLong,
@@ -95,7 +93,6 @@ impl Error {
             Self::CertificateType | Self::PeerKeyUnsupported => Alert::UNSUPPORTED_CERTIFICATE,
             Self::PeerKeyInvalid => Alert::BAD_CERTIFICATE,
             Self::PeerKeyRefused => Alert::CERTIFICATE_UNKNOWN,
-            Self::Refused(alert) => alert,
             Self::UnknownIdentity | Self::IdentityTooLong => Alert::UNKNOWN_PSK_IDENTITY,
             Self::Signature | Self::Finished | Self::WrongKey => Alert::DECRYPT_ERROR,
             Self::SequenceExhausted => Alert::CLOSE_NOTIFY,
@@ -130,7 +127,6 @@ impl fmt::Display for Error {
             Self::PeerKeyInvalid => "peer's public key is invalid",
             Self::PeerKeyUnsupported => "peer's public key is of an unsupported kind",
             Self::PeerKeyRefused => "peer's public key is not accepted",
-            Self::Refused(alert) => return write!(f, "refused with {alert}"),
             Self::UnknownIdentity => "unknown PSK identity",
             Self::IdentityTooLong => "PSK identity too long",
             Self::NoCredentials => "no credentials for the cipher suite",

@@ -143,12 +143,10 @@ impl<'a> Extensions<'a> {
         reader.finish()
     }
 
-    /// The first extension in `answer` that was not in `self`.
+    /// Whether a server's extensions answer those that were offered.
     // RFC 5246, 7.4.1.4
-    pub(crate) fn check_answer(&self, answer: &Extensions<'_>) -> Result<(), Error> {
-        let renegotiation = 1 << (KNOWN.len() - 1);
-        // RFC 5746, 3.4: sent as extension or as suite, always offered
-        if answer.seen & !(self.seen | renegotiation) != 0 {
+    pub(crate) fn check(&self, offered: u16) -> Result<(), Error> {
+        if self.seen & !offered != 0 {
             return Err(Error::UnsolicitedExtension);
         }
         Ok(())
@@ -262,69 +260,98 @@ impl Offers {
 }
 
 impl Offer<'_> {
+    /// Whether a suite is among those offered.
+    pub(crate) fn has(&self, suite: CipherSuite) -> bool {
+        self.suites().any(|offered| offered == suite)
+    }
+
     fn suites(&self) -> impl Iterator<Item = CipherSuite> {
         let suites = self.config.suites.iter().copied();
         suites.filter(|suite| self.offers.has(suite.exchange()))
     }
 
-    pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), Error> {
-        if self.suites().next().is_none() {
-            return Err(Error::NoCredentials);
-        }
-        writer.u16(DTLS_1_2)?;
-        writer.put(self.random)?;
-        writer.u8(0)?;
-        writer.vec(1, |w| w.put(self.cookie))?;
+    /// Whether there is a suite to offer.
+    pub(crate) fn is_possible(&self) -> bool {
+        self.suites().next().is_some()
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
+        writer.u16(DTLS_1_2);
+        writer.put(self.random);
+        writer.u8(0);
+        writer.vec(1, |w| w.put(self.cookie));
         writer.vec(2, |w| {
-            self.suites().try_for_each(|suite| w.u16(suite.number()))
-        })?;
-        writer.put(&[1, 0])?;
-        writer.vec(2, |w| self.write_extensions(w))
+            self.suites().for_each(|suite| w.u16(suite.number()));
+        });
+        writer.put(&[1, 0]);
+        writer.vec(2, |w| self.write_extensions(w));
     }
 
-    fn write_extensions(&self, w: &mut Writer<'_>) -> Result<(), Error> {
+    #[cfg(feature = "_ecc")]
+    fn any(&self, exchange: Exchange) -> bool {
+        self.suites().any(|suite| suite.exchange() == exchange)
+    }
+
+    /// The extensions in it, as bits in the order of [`KNOWN`].
+    pub(crate) fn kinds(&self) -> u16 {
         let config = self.config;
-        w.extension(RENEGOTIATION_INFO, |w| w.u8(0))?;
-        w.extension(EXTENDED_MASTER_SECRET, |_| Ok(()))?;
-        #[cfg(feature = "_ecc")]
-        self.write_ecc(w)?;
-        if let Some(limit) = config.own_record_size() {
-            w.extension(RECORD_SIZE_LIMIT, |w| w.u16(limit))?;
+        let mut kinds = 0;
+        for (bit, kind) in KNOWN.iter().enumerate() {
+            let offered = match *kind {
+                MAX_FRAGMENT_LENGTH => config.max_fragment_length.is_some(),
+                RECORD_SIZE_LIMIT => config.record_size_limit.is_some(),
+                CONNECTION_ID => config.connection_id.is_some(),
+                RENEGOTIATION_INFO | EXTENDED_MASTER_SECRET => true,
+                // RFC 8422, 5.1
+                #[cfg(feature = "_ecc")]
+                SUPPORTED_GROUPS | EC_POINT_FORMATS => {
+                    self.any(Exchange::EcdheEcdsa) || self.any(Exchange::EcdhePsk)
+                }
+                // RFC 5246, 7.4.1.4.1; RFC 7250, 4.1
+                #[cfg(feature = "_ecc")]
+                _ => self.any(Exchange::EcdheEcdsa),
+                #[cfg(not(feature = "_ecc"))]
+                _ => false,
+            };
+            kinds |= u16::from(offered) << bit;
         }
-        if let Some(length) = config.max_fragment_length {
-            w.extension(MAX_FRAGMENT_LENGTH, |w| w.u8(length as u8))?;
-        }
-        if let Some(cid) = &config.connection_id {
-            w.extension(CONNECTION_ID, |w| w.vec(1, |w| w.put(cid.as_bytes())))?;
-        }
-        Ok(())
+        kinds
     }
-}
 
-#[cfg(feature = "_ecc")]
-impl Offer<'_> {
-    fn write_ecc(&self, w: &mut Writer<'_>) -> Result<(), Error> {
-        let any = |exchange| self.suites().any(|s| s.exchange() == exchange);
-        if !any(Exchange::EcdheEcdsa) && !any(Exchange::EcdhePsk) {
-            return Ok(());
+    fn write_extensions(&self, w: &mut Writer<'_>) {
+        let kinds = self.kinds();
+        for (bit, &kind) in KNOWN.iter().enumerate() {
+            if kinds & (1 << bit) != 0 {
+                w.extension(kind, |w| self.write_extension(kind, w));
+            }
         }
-        // RFC 8422, 5.1
-        w.extension(SUPPORTED_GROUPS, |w| {
-            w.vec(2, |w| {
-                self.config
-                    .groups
-                    .iter()
-                    .try_for_each(|group| w.u16(group.named_group()))
-            })
-        })?;
-        w.extension(EC_POINT_FORMATS, |w| w.put(&[1, UNCOMPRESSED]))?;
-        if any(Exchange::EcdheEcdsa) {
-            w.extension(SIGNATURE_ALGORITHMS, crate::signing::write_algorithms)?;
-            // RFC 7250, 4.1
-            w.extension(CLIENT_CERTIFICATE_TYPE, |w| w.put(&[1, RAW_PUBLIC_KEY]))?;
-            w.extension(SERVER_CERTIFICATE_TYPE, |w| w.put(&[1, RAW_PUBLIC_KEY]))?;
+    }
+
+    fn write_extension(&self, kind: u16, w: &mut Writer<'_>) {
+        let config = self.config;
+        match kind {
+            MAX_FRAGMENT_LENGTH => {
+                w.u8(config.max_fragment_length.map_or(0, |length| length as u8))
+            }
+            RECORD_SIZE_LIMIT => w.u16(config.own_record_size().unwrap_or(0)),
+            CONNECTION_ID => {
+                let cid = config.connection_id.unwrap_or_default();
+                w.vec(1, |w| w.put(cid.as_bytes()));
+            }
+            RENEGOTIATION_INFO => w.u8(0),
+            #[cfg(feature = "_ecc")]
+            SUPPORTED_GROUPS => w.vec(2, |w| {
+                let groups = config.groups.iter();
+                groups.for_each(|group| w.u16(group.named_group()));
+            }),
+            #[cfg(feature = "_ecc")]
+            EC_POINT_FORMATS => w.put(&[1, UNCOMPRESSED]),
+            #[cfg(feature = "_ecc")]
+            SIGNATURE_ALGORITHMS => crate::signing::write_algorithms(w),
+            #[cfg(feature = "_ecc")]
+            CLIENT_CERTIFICATE_TYPE | SERVER_CERTIFICATE_TYPE => w.put(&[1, RAW_PUBLIC_KEY]),
+            _ => {}
         }
-        Ok(())
     }
 }
 
@@ -375,53 +402,47 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn write(
-        &self,
-        random: &[u8; RANDOM_LEN],
-        writer: &mut Writer<'_>,
-    ) -> Result<(), Error> {
-        writer.u16(DTLS_1_2)?;
-        writer.put(random)?;
-        writer.u8(0)?;
-        writer.u16(self.suite.number())?;
-        writer.u8(0)?;
+    pub(crate) fn write(&self, random: &[u8; RANDOM_LEN], writer: &mut Writer<'_>) {
+        writer.u16(DTLS_1_2);
+        writer.put(random);
+        writer.u8(0);
+        writer.u16(self.suite.number());
+        writer.u8(0);
         let start = writer.len();
-        writer.vec(2, |w| self.write_extensions(w))?;
+        writer.vec(2, |w| self.write_extensions(w));
         // RFC 5246, 7.4.1.3: an empty list is better left out
         if writer.len() == start + 2 {
             writer.back_to(start);
         }
-        Ok(())
     }
 
-    fn write_extensions(&self, w: &mut Writer<'_>) -> Result<(), Error> {
+    fn write_extensions(&self, w: &mut Writer<'_>) {
         if self.renegotiation_info {
-            w.extension(RENEGOTIATION_INFO, |w| w.u8(0))?;
+            w.extension(RENEGOTIATION_INFO, |w| w.u8(0));
         }
         if self.extended_master_secret {
-            w.extension(EXTENDED_MASTER_SECRET, |_| Ok(()))?;
+            w.extension(EXTENDED_MASTER_SECRET, |_| ());
         }
         if self.point_formats {
-            w.extension(EC_POINT_FORMATS, |w| w.put(&[1, UNCOMPRESSED]))?;
+            w.extension(EC_POINT_FORMATS, |w| w.put(&[1, UNCOMPRESSED]));
         }
         #[cfg(feature = "_ecc")]
         if self.raw_client_key {
-            w.extension(CLIENT_CERTIFICATE_TYPE, |w| w.u8(RAW_PUBLIC_KEY))?;
+            w.extension(CLIENT_CERTIFICATE_TYPE, |w| w.u8(RAW_PUBLIC_KEY));
         }
         #[cfg(feature = "_ecc")]
         if self.raw_server_key {
-            w.extension(SERVER_CERTIFICATE_TYPE, |w| w.u8(RAW_PUBLIC_KEY))?;
+            w.extension(SERVER_CERTIFICATE_TYPE, |w| w.u8(RAW_PUBLIC_KEY));
         }
         if let Some(limit) = self.record_size_limit {
-            w.extension(RECORD_SIZE_LIMIT, |w| w.u16(limit))?;
+            w.extension(RECORD_SIZE_LIMIT, |w| w.u16(limit));
         }
         if let Some(length) = self.max_fragment_length {
-            w.extension(MAX_FRAGMENT_LENGTH, |w| w.u8(length as u8))?;
+            w.extension(MAX_FRAGMENT_LENGTH, |w| w.u8(length as u8));
         }
         if let Some(cid) = &self.connection_id {
-            w.extension(CONNECTION_ID, |w| w.vec(1, |w| w.put(cid.as_bytes())))?;
+            w.extension(CONNECTION_ID, |w| w.vec(1, |w| w.put(cid.as_bytes())));
         }
-        Ok(())
     }
 }
 

@@ -27,8 +27,8 @@ pub(crate) fn mixed_premaster(other: &[u8], psk: &[u8]) -> Result<Premaster, Err
     let mut premaster =
         Premaster::zeroed(2 + other.len() + 2 + psk.len()).ok_or(Error::NoCredentials)?;
     let mut writer = Writer::new(premaster.as_mut_bytes());
-    writer.vec(2, |w| w.put(other))?;
-    writer.vec(2, |w| w.put(psk))?;
+    writer.vec(2, |w| w.put(other));
+    writer.vec(2, |w| w.put(psk));
     Ok(premaster)
 }
 

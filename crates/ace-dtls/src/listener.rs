@@ -23,7 +23,8 @@ pub struct Listener {
     current: Secret<SECRET_LEN>,
     previous: Secret<SECRET_LEN>,
     rotated: Instant,
-    period: Duration,
+    /// In milliseconds.
+    period: u64,
 }
 
 /// A client that has returned its cookie: make a [`Connection::server`](crate::Connection::server) of it.
@@ -54,7 +55,7 @@ impl Listener {
             current: fresh(rng),
             previous: fresh(rng),
             rotated: now,
-            period,
+            period: period.as_millis() as u64,
         }
     }
 
@@ -102,7 +103,7 @@ impl Listener {
     }
 
     fn rotate(&mut self, now: Instant, rng: &mut dyn CryptoRng) {
-        let age = now.saturating_sub(self.rotated);
+        let age = now.0.saturating_sub(self.rotated.0);
         if age < self.period {
             return;
         }
@@ -161,23 +162,23 @@ fn write_hello_verify_request(
     out: &mut [u8],
 ) -> Result<usize, Error> {
     let mut w = Writer::new(out);
-    w.u8(HANDSHAKE)?;
+    w.u8(HANDSHAKE);
     // RFC 6347, 4.2.1: version 1.0 whatever will be agreed on, and the number of the ClientHello's record
-    w.u16(DTLS_1_0)?;
-    w.u16(0)?;
-    w.u48(sequence)?;
+    w.u16(DTLS_1_0);
+    w.u16(0);
+    w.u48(sequence);
     w.vec(2, |w| {
         let length = 2 + 1 + COOKIE_LEN;
-        w.u8(messages::HELLO_VERIFY_REQUEST)?;
-        w.u24(length)?;
-        w.u16(message_seq)?;
-        w.u24(0)?;
-        w.u24(length)?;
-        w.u16(DTLS_1_0)?;
-        w.vec(1, |w| w.put(cookie))
-    })?;
+        w.u8(messages::HELLO_VERIFY_REQUEST);
+        w.u24(length);
+        w.u16(message_seq);
+        w.u24(0);
+        w.u24(length);
+        w.u16(DTLS_1_0);
+        w.vec(1, |w| w.put(cookie));
+    });
     debug_assert_eq!(w.len(), ANSWER_LEN);
-    Ok(w.len())
+    w.finish()
 }
 
 /// Whether a datagram may be the beginning of a new handshake: for a server that has a connection with the address it came from,

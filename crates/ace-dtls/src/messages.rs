@@ -41,11 +41,12 @@ pub(crate) fn header(
     out: &mut [u8],
 ) -> Result<(), Error> {
     let mut writer = Writer::new(out);
-    writer.u8(kind)?;
-    writer.u24(length)?;
-    writer.u16(seq)?;
-    writer.u24(fragment.start)?;
-    writer.u24(fragment.len())
+    writer.u8(kind);
+    writer.u24(length);
+    writer.u16(seq);
+    writer.u24(fragment.start);
+    writer.u24(fragment.len());
+    writer.finish().map(drop)
 }
 
 /// A piece of a handshake message as it stands in a record.
@@ -252,7 +253,7 @@ impl Messages {
         &mut self,
         kind: u8,
         seq: u16,
-        body: impl FnOnce(&mut Writer<'_>) -> Result<(), Error>,
+        body: &dyn Fn(&mut Writer<'_>),
     ) -> Result<(), Error> {
         self.partial = None;
         let (room, body_room) = self
@@ -261,8 +262,8 @@ impl Messages {
             .and_then(|room| room.split_at_mut_checked(HEADER_LEN))
             .ok_or(Error::BufferTooSmall)?;
         let mut writer = Writer::new(body_room);
-        body(&mut writer)?;
-        let length = writer.len();
+        body(&mut writer);
+        let length = writer.finish()?;
         if self.len + HEADER_LEN + length > u16::MAX.into() {
             return Err(Error::BufferTooSmall);
         }

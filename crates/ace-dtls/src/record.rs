@@ -181,7 +181,6 @@ impl Records {
         plaintext: &[&[u8]],
         out: &mut [u8],
     ) -> Result<usize, Error> {
-        let epoch = u16::from(protected);
         let len: usize = plaintext.iter().map(|part| part.len()).sum();
         let real_type = usize::from(protected && !self.peer_cid.as_bytes().is_empty());
         let [plain_next, protected_next] = &mut self.write;
@@ -212,11 +211,11 @@ impl Records {
             )?
         } else {
             let mut writer = Writer::new(out);
-            header(&mut writer, kind, epoch, sequence, &[], len)?;
+            header(&mut writer, kind, 0, sequence, &[], len);
             for part in plaintext {
-                writer.put(part)?;
+                writer.put(part);
             }
-            writer.len()
+            writer.finish()?
         };
         let [plain_next, protected_next] = &mut self.write;
         *(if protected {
@@ -329,8 +328,7 @@ impl Records {
             },
             len,
             &mut room,
-        )
-        .ok()?;
+        );
         self.aead.open(key, &nonce, aad, ciphertext).ok()
     }
 }
@@ -359,13 +357,14 @@ fn header(
     sequence: u64,
     cid: &[u8],
     body_len: usize,
-) -> Result<(), Error> {
-    writer.u8(kind)?;
-    writer.u16(DTLS_1_2)?;
-    writer.u16(epoch)?;
-    writer.u48(sequence)?;
-    writer.put(cid)?;
-    writer.u16(u16::try_from(body_len).map_err(|_| Error::DataTooLong)?)
+) {
+    writer.u8(kind);
+    writer.u16(DTLS_1_2);
+    writer.u16(epoch);
+    writer.u48(sequence);
+    writer.put(cid);
+    // No record has more than 2^14 bytes of plaintext.
+    writer.u16(body_len as u16);
 }
 
 fn seal_protected(
@@ -384,22 +383,22 @@ fn seal_protected(
     let body_len = EXPLICIT_NONCE_LEN + inner_len + aead.tag_len();
 
     let mut writer = Writer::new(out);
-    header(&mut writer, outer, 1, sequence, cid, body_len)?;
+    header(&mut writer, outer, 1, sequence, cid, body_len);
     // RFC 6655, 3: the explicit part may be epoch and sequence number, which never repeat under one key
-    writer.u16(1)?;
-    writer.u48(sequence)?;
+    writer.u16(1);
+    writer.u48(sequence);
     let start = writer.len();
     for part in plaintext {
-        writer.put(part)?;
+        writer.put(part);
     }
-    writer.put(real_type)?;
+    writer.put(real_type);
 
     let explicit = out
         .get(start - EXPLICIT_NONCE_LEN..start)
         .ok_or(Error::BufferTooSmall)?;
     let nonce = nonce(iv, explicit).ok_or(Error::Crypto)?;
     let mut room = [0; AAD_LEN];
-    let aad_bytes = aad(outer, sequence, cid, inner_len, &mut room)?;
+    let aad_bytes = aad(outer, sequence, cid, inner_len, &mut room);
     let end = start + inner_len + aead.tag_len();
     let body = out.get_mut(start..end).ok_or(Error::BufferTooSmall)?;
     aead.seal(key, &nonce, aad_bytes, body, inner_len)
@@ -425,24 +424,24 @@ fn aad<'b>(
     cid: &[u8],
     len: usize,
     room: &'b mut [u8; AAD_LEN],
-) -> Result<&'b [u8], Error> {
+) -> &'b [u8] {
     let mut writer = Writer::new(room);
     if cid.is_empty() {
-        writer.u16(1)?;
-        writer.u48(sequence)?;
-        writer.u8(kind)?;
-        writer.u16(DTLS_1_2)?;
+        writer.u16(1);
+        writer.u48(sequence);
+        writer.u8(kind);
+        writer.u16(DTLS_1_2);
     } else {
-        writer.put(&[0xff; 8])?;
-        writer.u8(TLS12_CID)?;
-        writer.u8(u8::try_from(cid.len()).map_err(|_| Error::ConnectionIdTooLong)?)?;
-        writer.u8(TLS12_CID)?;
-        writer.u16(DTLS_1_2)?;
-        writer.u16(1)?;
-        writer.u48(sequence)?;
-        writer.put(cid)?;
+        writer.put(&[0xff; 8]);
+        writer.u8(TLS12_CID);
+        writer.u8(cid.len() as u8);
+        writer.u8(TLS12_CID);
+        writer.u16(DTLS_1_2);
+        writer.u16(1);
+        writer.u48(sequence);
+        writer.put(cid);
     }
-    writer.u16(u16::try_from(len).map_err(|_| Error::DataTooLong)?)?;
+    writer.u16(len as u16);
     let written = writer.len();
-    room.get(..written).ok_or(Error::BufferTooSmall)
+    room.get(..written).unwrap_or(&[])
 }

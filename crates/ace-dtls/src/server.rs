@@ -39,7 +39,9 @@ impl Handshake {
         match (self.step, kind) {
             (Step::ClientHello, messages::CLIENT_HELLO) => self.client_hello(session, context),
             #[cfg(feature = "_ecc")]
-            (Step::ClientCertificate, messages::CERTIFICATE) => self.client_certificate(context),
+            (Step::ClientCertificate, messages::CERTIFICATE) => {
+                self.client_certificate(session, context)
+            }
             (Step::ClientKeyExchange, messages::CLIENT_KEY_EXCHANGE) => {
                 self.client_key_exchange(session, context)
             }
@@ -85,7 +87,7 @@ impl Handshake {
         let start = self.messages.len();
         let mut random = [0; RANDOM_LEN];
         context.rng.fill_bytes(&mut random);
-        self.write(messages::SERVER_HELLO, |w| answer.write(&random, w))?;
+        self.write(messages::SERVER_HELLO, &|w| answer.write(&random, w))?;
         self.step = match answer.suite.exchange() {
             Exchange::Psk => Step::ClientKeyExchange,
             #[cfg(feature = "_ecc")]
@@ -99,14 +101,14 @@ impl Handshake {
                     .credentials
                     .signing_key()
                     .ok_or(Error::NoCredentials)?;
-                self.write(messages::CERTIFICATE, |w| {
+                self.write(messages::CERTIFICATE, &|w| {
                     signing::write_certificate(Some(key), w)
                 })?;
                 self.write_share(choice.group, context)?;
                 if answer.raw_client_key {
                     self.write(
                         messages::CERTIFICATE_REQUEST,
-                        signing::write_certificate_request,
+                        &signing::write_certificate_request,
                     )?;
                     Step::ClientCertificate
                 } else {
@@ -114,7 +116,7 @@ impl Handshake {
                 }
             }
         };
-        self.write(messages::SERVER_HELLO_DONE, |_| Ok(()))?;
+        self.write(messages::SERVER_HELLO_DONE, &|_| ())?;
         self.start_flight(start, context.now);
         Ok(Progress::Taken)
     }
@@ -130,14 +132,14 @@ impl Handshake {
         let key = EphemeralKey::generate(group, context.rng);
         let mut params = [0; 4 + KeyAgreement::MAX_PUBLIC_KEY_LEN];
         let mut writer = Writer::new(&mut params);
-        signing::write_share(group, key.public_key().as_bytes(), &mut writer)?;
-        let len = writer.len();
+        signing::write_share(group, key.public_key().as_bytes(), &mut writer);
+        let len = writer.finish()?;
         let params = params.get(..len).unwrap_or(&[]);
 
         if self.suite.map(CipherSuite::exchange) == Some(Exchange::EcdhePsk) {
-            self.write(messages::SERVER_KEY_EXCHANGE, |w| {
-                w.u16(0)?;
-                w.put(params)
+            self.write(messages::SERVER_KEY_EXCHANGE, &|w| {
+                w.u16(0);
+                w.put(params);
             })?;
         } else {
             let own = context
@@ -148,10 +150,10 @@ impl Handshake {
             let mut writer = Writer::new(&mut signed);
             let randoms = self.randoms()?;
             signing::sign(own, &[randoms.client, randoms.server, params], &mut writer)?;
-            let len = writer.len();
-            self.write(messages::SERVER_KEY_EXCHANGE, |w| {
-                w.put(params)?;
-                w.put(signed.get(..len).unwrap_or(&[]))
+            let len = writer.finish()?;
+            self.write(messages::SERVER_KEY_EXCHANGE, &|w| {
+                w.put(params);
+                w.put(signed.get(..len).unwrap_or(&[]));
             })?;
         }
         self.ephemeral = Some(key);
@@ -159,7 +161,11 @@ impl Handshake {
     }
 
     #[cfg(feature = "_ecc")]
-    fn client_certificate(&mut self, context: &mut Context<'_>) -> Result<Progress, Error> {
+    fn client_certificate(
+        &mut self,
+        session: &mut Session,
+        context: &mut Context<'_>,
+    ) -> Result<Progress, Error> {
         let (_, body) = self.messages.incoming().ok_or(Error::Decode)?;
         let spki = signing::parse_certificate(body)?;
         if spki.is_empty() {
@@ -173,7 +179,10 @@ impl Handshake {
             match context.credentials.accept_key(&key) {
                 Decision::Accept(peer) => self.peer = Peer::Key(peer),
                 Decision::Refuse => return Err(Error::PeerKeyRefused),
-                Decision::RefuseWith(alert) => return Err(Error::Refused(alert)),
+                Decision::RefuseWith(alert) => {
+                    session.refusal = Some(alert);
+                    return Err(Error::PeerKeyRefused);
+                }
                 Decision::Pending => return Ok(Progress::Waiting),
             }
             let body = self.take();
@@ -195,7 +204,7 @@ impl Handshake {
             Exchange::Psk => {
                 let identity = reader.vec16()?;
                 reader.finish()?;
-                let Some(psk) = find_psk(identity, context)? else {
+                let Some(psk) = find_psk(identity, session, context)? else {
                     return Ok(Progress::Waiting);
                 };
                 self.peer = Peer::Psk(psk.peer);
@@ -206,7 +215,7 @@ impl Handshake {
                 let identity = reader.vec16()?;
                 let public = reader.vec8()?;
                 reader.finish()?;
-                let Some(psk) = find_psk(identity, context)? else {
+                let Some(psk) = find_psk(identity, session, context)? else {
                     return Ok(Progress::Waiting);
                 };
                 self.peer = Peer::Psk(psk.peer);
@@ -247,7 +256,11 @@ impl Handshake {
 }
 
 /// The key for an identity; `None` if the application does not know yet.
-fn find_psk(identity: &[u8], context: &mut Context<'_>) -> Result<Option<Psk>, Error> {
+fn find_psk(
+    identity: &[u8],
+    session: &mut Session,
+    context: &mut Context<'_>,
+) -> Result<Option<Psk>, Error> {
     if identity.len() > MAX_IDENTITY {
         return Err(Error::IdentityTooLong);
     }
@@ -255,7 +268,10 @@ fn find_psk(identity: &[u8], context: &mut Context<'_>) -> Result<Option<Psk>, E
         Decision::Accept(psk) => Ok(Some(psk)),
         // RFC 4279, 2
         Decision::Refuse => Err(Error::UnknownIdentity),
-        Decision::RefuseWith(alert) => Err(Error::Refused(alert)),
+        Decision::RefuseWith(alert) => {
+            session.refusal = Some(alert);
+            Err(Error::UnknownIdentity)
+        }
         Decision::Pending => Ok(None),
     }
 }

@@ -38,6 +38,8 @@ pub struct Session {
     pub(crate) last_flight: Option<LastFlight>,
     /// Level and description of the alert to be sent.
     alert: Option<(u8, Alert)>,
+    /// The alert with which the application refuses the peer.
+    pub(crate) refusal: Option<Alert>,
     /// Events not yet told: connected, closed.
     connected: bool,
     closed: Option<CloseReason>,
@@ -53,6 +55,7 @@ impl Session {
             suite: None,
             last_flight: None,
             alert: None,
+            refusal: None,
             connected: false,
             closed: None,
         }
@@ -234,7 +237,7 @@ impl Session {
         if self.phase == Phase::Closed {
             return;
         }
-        let alert = error.alert();
+        let alert = self.refusal.unwrap_or(error.alert());
         let level = if alert == Alert::CLOSE_NOTIFY {
             WARNING
         } else {
@@ -269,7 +272,7 @@ impl Session {
         handshake: &mut OnHandshake<'_>,
     ) -> Received<'d> {
         let mut at = 0;
-        let mut kept = 0;
+        let mut pieces = Pieces::default();
         let mut newest = false;
         // RFC 6347, 4.1.1: several records in a datagram
         while self.phase != Phase::Closed && at < datagram.len() {
@@ -291,7 +294,7 @@ impl Session {
                     ALERT => self.handle_alert(plaintext),
                     APPLICATION_DATA if self.phase == Phase::Established => {
                         let range = at + opened.plaintext.start..at + opened.plaintext.end;
-                        kept = keep(datagram, kept, range);
+                        pieces.add(datagram, range);
                     }
                     _ => {
                         self.records.dropped.invalid =
@@ -302,7 +305,10 @@ impl Session {
             at += end;
         }
         Received {
-            data: Data(datagram.get(..kept).unwrap_or(&[])),
+            data: Data {
+                datagram,
+                at: pieces.first,
+            },
             newest,
         }
     }
@@ -345,21 +351,39 @@ impl Session {
     }
 }
 
-/// Moves data to the front of the datagram, with its length before it; a record's own header is longer than that.
-fn keep(datagram: &mut [u8], kept: usize, range: core::ops::Range<usize>) -> usize {
-    let Ok(len) = u16::try_from(range.len()) else {
-        return kept;
-    };
-    let start = kept + 2;
-    if len == 0 || start > range.start {
-        return kept;
-    }
-    datagram.copy_within(range, start);
-    if let Some(place) = datagram.get_mut(kept..start) {
-        place.copy_from_slice(&len.to_be_bytes());
-    }
-    start + usize::from(len)
+/// The pieces of data in a datagram: each with the place of the next and its own length in front, where the record's header was.
+#[derive(Default)]
+struct Pieces {
+    first: u16,
+    last: u16,
 }
+
+impl Pieces {
+    fn add(&mut self, datagram: &mut [u8], range: core::ops::Range<usize>) {
+        let (Ok(start), Ok(len)) = (u16::try_from(range.start), u16::try_from(range.len())) else {
+            return;
+        };
+        let link = usize::from(start).checked_sub(LINK);
+        let Some(place) = link.and_then(|at| datagram.get_mut(at..at + LINK)) else {
+            return;
+        };
+        if len == 0 {
+            return;
+        }
+        let [a, b] = len.to_be_bytes();
+        place.copy_from_slice(&[0, 0, a, b]);
+        let before = usize::from(self.last).checked_sub(LINK);
+        if let Some(next) = before.and_then(|at| datagram.get_mut(at..at + 2)) {
+            next.copy_from_slice(&start.to_be_bytes());
+        } else {
+            self.first = start;
+        }
+        self.last = start;
+    }
+}
+
+/// Bytes in front of a piece.
+const LINK: usize = 4;
 
 /// What a datagram brought.
 #[derive(Debug, Clone)]
@@ -373,15 +397,19 @@ pub struct Received<'d> {
 
 /// Iterates over the data of a datagram's records.
 #[derive(Debug, Clone, Default)]
-pub struct Data<'d>(&'d [u8]);
+pub struct Data<'d> {
+    datagram: &'d [u8],
+    /// Where the next piece begins; 0: there is none.
+    at: u16,
+}
 
 impl<'d> Iterator for Data<'d> {
     type Item = &'d [u8];
 
     fn next(&mut self) -> Option<&'d [u8]> {
-        let mut reader = crate::bytes::Reader::new(self.0);
-        let data = reader.vec16().ok()?;
-        self.0 = self.0.get(data.len() + 2..)?;
-        Some(data)
+        let link = usize::from(self.at).checked_sub(LINK)?;
+        let mut reader = crate::bytes::Reader::new(self.datagram.get(link..)?);
+        self.at = reader.u16().ok()?;
+        reader.vec16().ok()
     }
 }

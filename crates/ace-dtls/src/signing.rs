@@ -56,23 +56,21 @@ pub(crate) fn curve_fits(groups: &[u8], algorithm: Signature) -> bool {
 }
 
 /// The list of `signature_algorithms`, with its length.
-pub(crate) fn write_algorithms(w: &mut Writer<'_>) -> Result<(), Error> {
+pub(crate) fn write_algorithms(w: &mut Writer<'_>) {
     w.vec(2, |w| {
-        ALGORITHMS.iter().try_for_each(|&number| w.u16(number))
-    })
+        ALGORITHMS.iter().for_each(|&number| w.u16(number));
+    });
 }
 
 /// The body of a Certificate with a raw public key (RFC 7250, 3), or an empty one.
-pub(crate) fn write_certificate(key: Option<&SigningKey>, w: &mut Writer<'_>) -> Result<(), Error> {
-    let Some(key) = key else {
-        return w.u24(0);
-    };
+pub(crate) fn write_certificate(key: Option<&SigningKey>, w: &mut Writer<'_>) {
     let mut spki = [0; VerifyingKey::MAX_SPKI_LEN];
-    let len = key
-        .verifying_key()
-        .to_spki(&mut spki)
-        .map_err(|_| Error::Crypto)?;
-    w.vec(3, |w| w.put(spki.get(..len).unwrap_or(&[])))
+    let len = key.map_or(0, |key| {
+        let written = key.verifying_key().to_spki(&mut spki);
+        // There is room for any key.
+        written.unwrap_or(0)
+    });
+    w.vec(3, |w| w.put(spki.get(..len).unwrap_or(&[])));
 }
 
 /// The SubjectPublicKeyInfo in a Certificate; empty if there is no key.
@@ -91,10 +89,10 @@ pub(crate) fn parse_key(spki: &[u8]) -> Result<VerifyingKey, Error> {
 }
 
 /// The body of a CertificateRequest: ecdsa_sign, our algorithms, no authorities (RFC 5246, 7.4.4).
-pub(crate) fn write_certificate_request(w: &mut Writer<'_>) -> Result<(), Error> {
-    w.put(&[1, ECDSA_SIGN])?;
-    write_algorithms(w)?;
-    w.u16(0)
+pub(crate) fn write_certificate_request(w: &mut Writer<'_>) {
+    w.put(&[1, ECDSA_SIGN]);
+    write_algorithms(w);
+    w.u16(0);
 }
 
 /// The signature algorithms of a CertificateRequest, empty if no key of a kind we have may sign.
@@ -148,20 +146,16 @@ impl<'a> Share<'a> {
 }
 
 /// ServerECDHParams (RFC 8422, 5.4).
-pub(crate) fn write_share(
-    group: KeyAgreement,
-    public: &[u8],
-    w: &mut Writer<'_>,
-) -> Result<(), Error> {
-    w.u8(NAMED_CURVE)?;
-    w.u16(group.named_group())?;
-    w.vec(1, |w| w.put(public))
+pub(crate) fn write_share(group: KeyAgreement, public: &[u8], w: &mut Writer<'_>) {
+    w.u8(NAMED_CURVE);
+    w.u16(group.named_group());
+    w.vec(1, |w| w.put(public));
 }
 
 /// A digitally-signed element over the concatenated `parts` (RFC 5246, 4.7; RFC 8422, 5.4 and 5.10).
 pub(crate) fn sign(key: &SigningKey, parts: &[&[u8]], w: &mut Writer<'_>) -> Result<(), Error> {
     let algorithm = key.algorithm();
-    w.u16(number(algorithm).ok_or(Error::SignatureAlgorithm)?)?;
+    w.u16(number(algorithm).ok_or(Error::SignatureAlgorithm)?);
     let signature = key.sign(parts).map_err(|_| Error::Crypto)?;
     match algorithm {
         #[cfg(feature = "es256")]
@@ -169,10 +163,11 @@ pub(crate) fn sign(key: &SigningKey, parts: &[&[u8]], w: &mut Writer<'_>) -> Res
             let mut der = [0; ace_crypto::MAX_DER_SIGNATURE_LEN];
             let len =
                 ace_crypto::signature_to_der(&signature, &mut der).map_err(|_| Error::Crypto)?;
-            w.vec(2, |w| w.put(der.get(..len).unwrap_or(&[])))
+            w.vec(2, |w| w.put(der.get(..len).unwrap_or(&[])));
         }
         _ => w.vec(2, |w| w.put(&signature)),
     }
+    Ok(())
 }
 
 /// Reads a digitally-signed element and checks it. It must be by the algorithm of the key, and nothing may be behind it.

@@ -485,7 +485,7 @@ impl<P: Copy + Eq, const SESSIONS: usize, const HANDSHAKES: usize, const HANDSHA
                     .min_by_key(|(_, half)| begun(half))
                     .filter(|(_, half)| {
                         half.connection.session().is_closed()
-                            || begun(half).is_some_and(|at| now.saturating_sub(at) >= Self::GRACE)
+                            || begun(half).is_some_and(|at| at + Self::GRACE <= now)
                     })
                     .map(|(index, _)| index)
             })?;

@@ -420,7 +420,7 @@ fn buffers_that_are_too_small_lose_nothing() {
 fn memory() {
     const {
         assert!(size_of::<Session>() <= 192);
-        assert!(size_of::<Connection>() <= 688 + 1536);
+        assert!(size_of::<Connection>() <= 536 + 1536);
         assert!(size_of::<Connection<1024>>() == size_of::<Connection>() - 512);
         assert!(size_of::<ace_dtls::Listener>() <= 104);
     }
