@@ -9,17 +9,36 @@ use crate::failure::Failure;
 /// Reads a URI that this program can ask; `whose` says where it stands, for the message.
 pub fn parse_uri<'u>(text: &'u str, whose: &str) -> Result<Uri<'u>, Failure> {
     let uri = Uri::parse(text).ok().filter(|uri| uri.port != 0);
-    let uri = uri.ok_or_else(|| {
+    uri.ok_or_else(|| {
         Failure::setup(format!(
             "{whose} {text:?} is no CoAP URI; write it like coap://127.0.0.1:5700/temp, without % and #"
         ))
+    })
+}
+
+/// The URI of the same host's CoAP: a resource server has DTLS one port further than CoAP, or both on one.
+pub fn without_dtls<'u>(uri: &Uri<'u>, one_port: bool) -> Result<Uri<'u>, Failure> {
+    let port = match uri.scheme {
+        Scheme::Coap => Some(uri.port),
+        Scheme::Coaps if one_port => Some(uri.port),
+        Scheme::Coaps => uri.port.checked_sub(1).filter(|port| *port > 0),
+    };
+    let port = port.ok_or_else(|| {
+        Failure::setup(format!(
+            "no port is before {} where {} would have CoAP; add --one-port if both are on it",
+            uri.port, uri.host
+        ))
     })?;
-    match uri.scheme {
-        Scheme::Coap => Ok(uri),
-        Scheme::Coaps => Err(Failure::setup(format!(
-            "{whose} {text} asks for DTLS; this program protects requests by OSCORE, so write coap:// instead"
-        ))),
-    }
+    Ok(Uri {
+        scheme: Scheme::Coap,
+        port,
+        ..*uri
+    })
+}
+
+/// Where a resource server that has CoAP at `coap` has DTLS, if not there too.
+pub fn with_dtls(coap: SocketAddr) -> SocketAddr {
+    crate::config::next_port(coap).unwrap_or(coap)
 }
 
 /// Addresses of two hosts that one socket reaches: both IPv4 or both IPv6.

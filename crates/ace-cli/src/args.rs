@@ -57,6 +57,7 @@ pub enum Command {
 Examples:
   ace demo
   ace demo -v                                   every message, decoded
+  ace demo --profile coap_dtls-rpk              the same over DTLS with raw public keys
   ace demo --json | jq '.steps[] | {name, code}'")]
     Demo(Demo),
     /// Make the folder of an authorization server: ace.toml, store and keys
@@ -102,6 +103,10 @@ Examples:
 Examples:
   ace request GET coap://127.0.0.1:5700/temp --as alice.json
   ace request PUT coap://127.0.0.1:5700/led 1 --as alice.json -v
+  ace request GET coaps://127.0.0.1:5701/temp --as bob.json
+
+A client of coap_dtls finds DTLS one port after CoAP, so that the first and the
+third say the same.
 
 Tokens and sequence numbers are kept in a file beside the bundle. If it is
 lost, the next one begins above all numbers used before, by the clock: do not
@@ -140,6 +145,9 @@ impl Command {
 
 #[derive(Debug, Args)]
 pub struct Demo {
+    /// How requests are protected
+    #[arg(long, value_name = "PROFILE", default_value = "coap_oscore")]
+    pub profile: ClientProfile,
     /// One JSON object: ok, and steps with name, code, request_bytes, response_bytes and ms
     #[arg(long)]
     pub json: bool,
@@ -155,6 +163,65 @@ pub struct Init {
     /// Its token endpoint as clients reach it; coap://ADDRESS:PORT/token if not given
     #[arg(long)]
     pub uri: Option<String>,
+    /// Where it will listen for DTLS (UDP); the port after that of --listen if not given
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen_coaps: Option<SocketAddr>,
+    /// Its token endpoint over DTLS; that of --uri as coaps, one port further, if not given
+    #[arg(long, value_name = "URI")]
+    pub uri_coaps: Option<String>,
+}
+
+/// A client's profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClientProfile {
+    /// OSCORE (RFC 9203)
+    #[value(name = "coap_oscore")]
+    Oscore,
+    /// DTLS with pre-shared keys (RFC 9202)
+    #[value(name = "coap_dtls-psk")]
+    DtlsPsk,
+    /// DTLS with raw public keys (RFC 9202)
+    #[value(name = "coap_dtls-rpk")]
+    DtlsRpk,
+}
+
+/// A resource server's profiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RsProfile {
+    /// OSCORE (RFC 9203)
+    #[value(name = "coap_oscore")]
+    Oscore,
+    /// DTLS with pre-shared and with raw public keys (RFC 9202)
+    #[value(name = "coap_dtls")]
+    Dtls,
+    /// DTLS with pre-shared keys
+    #[value(name = "coap_dtls-psk")]
+    DtlsPsk,
+    /// DTLS with raw public keys
+    #[value(name = "coap_dtls-rpk")]
+    DtlsRpk,
+}
+
+/// Where a device's raw public key comes from.
+#[derive(Debug, Args)]
+pub struct Key {
+    /// For coap_dtls-rpk: the curve of the key pair that is made for it; P-256 if not given
+    #[arg(long, value_name = "CURVE")]
+    pub curve: Option<Curve>,
+    /// For coap_dtls-rpk: the device's own public key (SubjectPublicKeyInfo as PEM, DER or hex) instead of a new pair
+    #[arg(long, value_name = "FILE", conflicts_with = "curve")]
+    pub public_key: Option<PathBuf>,
+}
+
+/// A curve of raw public keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Curve {
+    /// For ECDSA with SHA-256
+    #[value(name = "P-256", alias = "p-256", alias = "p256", alias = "secp256r1")]
+    P256,
+    /// For EdDSA
+    #[value(name = "Ed25519", alias = "ed25519")]
+    Ed25519,
 }
 
 #[derive(Debug, Args)]
@@ -177,6 +244,9 @@ pub struct Serve {
     /// Listen here instead of where ace.toml says
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
+    /// Listen here for DTLS instead of where ace.toml says
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen_coaps: Option<SocketAddr>,
     /// Only check ace.toml and the store, then leave
     #[arg(long)]
     pub validate: bool,
@@ -186,8 +256,10 @@ pub struct Serve {
 pub enum Rs {
     /// Register a resource server and print its bundle
     #[command(after_help = "\
-Example:
+Examples:
   ace rs add thermo --audience thermo --site ./site > thermo.json
+  ace rs add door --profile coap_dtls --site ./site > door.json
+  ace rs add gate --profile coap_dtls-psk --token-alg -7 --derive-keys --site ./site > gate.json
 
 The bundle holds keys: a file it is sent to becomes readable by its owner alone.")]
     Add {
@@ -196,9 +268,27 @@ The bundle holds keys: a file it is sent to becomes readable by its owner alone.
         /// The audience that clients ask tokens for; the name if not given
         #[arg(long)]
         audience: Option<String>,
-        /// COSE number of the AEAD that protects its tokens: 10, 30, 31 (AES-CCM), 1, 2, 3 (AES-GCM)
-        #[arg(long, value_name = "ALG", default_value_t = 10)]
+        /// What it speaks with clients; may be given more than once
+        #[arg(
+            long = "profile",
+            value_name = "PROFILE",
+            default_value = "coap_oscore"
+        )]
+        profiles: Vec<RsProfile>,
+        #[command(flatten)]
+        key: Key,
+        /// COSE number of what protects its tokens: 10, 30, 31 (AES-CCM), 1, 2, 3 (AES-GCM); or signed by the AS: -7 (ES256),
+        /// -8 (EdDSA)
+        #[arg(
+            long,
+            value_name = "ALG",
+            default_value_t = 10,
+            allow_negative_numbers = true
+        )]
         token_alg: i64,
+        /// For coap_dtls-psk: the device derives each client's key from the token, which then holds none
+        #[arg(long)]
+        derive_keys: bool,
         /// The device has no clock: tokens carry `exi` instead of relying on `exp`
         #[arg(long)]
         clockless: bool,
@@ -231,13 +321,19 @@ The bundle holds keys: a file it is sent to becomes readable by its owner alone.
         site: Site,
     },
     /// Run a sample resource server: /temp (GET), /led (GET, PUT), /.well-known/core
-    #[command(after_help = "Example:\n  ace rs serve thermo.json --listen 127.0.0.1:5700")]
+    #[command(after_help = "\
+Examples:
+  ace rs serve thermo.json --listen 127.0.0.1:5700
+  ace rs serve door.json --listen 127.0.0.1:5700 --listen-coaps 127.0.0.1:5700   both on one port")]
     Serve {
         /// What `ace rs add` printed
         bundle: PathBuf,
         /// Where it listens (UDP)
         #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:5700")]
         listen: SocketAddr,
+        /// Where it listens for DTLS, if its profiles need it; the port after that of --listen if not given
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        listen_coaps: Option<SocketAddr>,
         /// Serve as a device whose clock cannot be trusted: tokens must answer a client-nonce
         #[arg(long)]
         no_clock: bool,
@@ -248,13 +344,20 @@ The bundle holds keys: a file it is sent to becomes readable by its owner alone.
 pub enum Client {
     /// Register a client and print its bundle
     #[command(after_help = "\
-Example:
+Examples:
   ace client add alice --site ./site > alice.json
+  ace client add bob --profile coap_dtls-psk --site ./site > bob.json
+  ace client add carol --profile coap_dtls-rpk --curve Ed25519 --site ./site > carol.json
 
 The bundle holds keys: a file it is sent to becomes readable by its owner alone.")]
     Add {
         /// Its name in grants, lists and logs
         name: String,
+        /// What it speaks
+        #[arg(long, value_name = "PROFILE", default_value = "coap_oscore")]
+        profile: ClientProfile,
+        #[command(flatten)]
+        key: Key,
         #[command(flatten)]
         site: Site,
     },
@@ -307,7 +410,7 @@ pub struct Grant {
 pub struct Request {
     /// GET, POST, PUT, DELETE, FETCH, PATCH or iPATCH
     pub method: String,
-    /// Such as coap://127.0.0.1:5700/temp
+    /// Such as coap://127.0.0.1:5700/temp; with coaps the port is the one for DTLS
     pub uri: String,
     /// What to send, as text
     pub payload: Option<String>,
@@ -317,6 +420,12 @@ pub struct Request {
     /// Where tokens and sequence numbers are kept; BUNDLE.state if not given
     #[arg(long, value_name = "FILE")]
     pub state: Option<PathBuf>,
+    /// With pre-shared keys: send the token inside of the DTLS handshake instead of uploading it before
+    #[arg(long)]
+    pub token_in_handshake: bool,
+    /// The resource server has CoAP and DTLS on one port
+    #[arg(long)]
+    pub one_port: bool,
     /// How long everything together may take
     #[arg(long, value_name = "SECONDS", default_value_t = 10,
         value_parser = clap::value_parser!(u64).range(1..=3600))]

@@ -7,19 +7,20 @@ use std::{
 };
 
 use ace_client::{
-    ClientError, Direction, Phase, Reason, Request as Wanted, RequestError, Step, Watch, Watched,
+    AsSecurity, ClientError, Direction, Phase, Reason, Request as Wanted, RequestError, Step,
+    Watch, Watched,
 };
 use ace_net::{Outcome, RefusedBy, Requester, RequesterError};
 use ace_wire::{
     ace::{AsRequestCreationHints, ErrorCode},
-    coap::{Code, content_format},
+    coap::{Code, Scheme, content_format},
 };
 use serde_json::json;
 
 use crate::{
-    address::{parse_uri, resolve},
+    address::{parse_uri, resolve, with_dtls, without_dtls},
     args::Request,
-    bundle::{parameters, read_client},
+    bundle::{as_security, client_keys, read_client},
     failure::Failure,
     output::{Output, print, print_json},
     state,
@@ -32,24 +33,42 @@ pub async fn request(arguments: &Request, output: &Output) -> Result<(), Failure
     let uri = parse_uri(&arguments.uri, "the URI")?;
     let bundle = read_client(&arguments.bundle)?;
     let path = arguments.bundle.display();
-    let as_uri = parse_uri(
-        &bundle.authorization_server.uri,
-        &format!("{path}: the uri of `as`"),
-    )?;
+    let keys = client_keys(&bundle)?;
+    let (security, as_uri) = as_security(&bundle, keys.as_ref())?;
+    if uri.scheme == Scheme::Coaps && matches!(security, AsSecurity::Oscore(_)) {
+        return Err(Failure::setup(format!(
+            "{} asks for DTLS, and the bundle of {} is for OSCORE; write coap:// and the port of CoAP instead, or take \
+             a bundle of `ace client add --profile coap_dtls-psk`",
+            arguments.uri, bundle.name
+        )));
+    }
+    let uri = without_dtls(&uri, arguments.one_port)?;
+    let as_uri_parsed = parse_uri(as_uri, &format!("{path}: the uri of `as`"))?;
+    let (expected, with) = match security {
+        AsSecurity::Oscore(_) => (Scheme::Coap, "coap:// with oscore"),
+        AsSecurity::Dtls(_) => (Scheme::Coaps, "coaps:// with dtls"),
+    };
+    if as_uri_parsed.scheme != expected {
+        return Err(Failure::setup(format!(
+            "{path}: the uri of `as`, {as_uri}, must be {with}; make another bundle with `ace client add`"
+        )));
+    }
     let limit = Duration::from_secs(arguments.timeout);
-    let (rs, as_peer) = resolve(&uri, &as_uri, limit).await?;
-    let context = parameters(&bundle.authorization_server, &bundle.name)?;
+    let (rs, as_peer) = resolve(&uri, &as_uri_parsed, limit).await?;
     let state = match &arguments.state {
         Some(path) => path.clone(),
         None => state::beside(&arguments.bundle),
     };
     let storage = state::open_client(&state)?;
 
-    let mut config = ace_client::Config::new(
-        as_peer,
-        &bundle.authorization_server.uri,
-        ace_client::AsSecurity::Oscore(context),
-    );
+    let mut config = ace_client::Config::new(as_peer, as_uri, security);
+    config.own_key = keys.as_ref().map(|pair| &pair.own);
+    config.coaps = if arguments.one_port {
+        |coap| coap
+    } else {
+        with_dtls
+    };
+    config.token_in_handshake = arguments.token_in_handshake;
     // Each number is written down before it is used, none is skipped: see `state::open_client`.
     config.reservation = 1;
     let (trace, heard) = (Trace::new(*output, as_peer, rs), Heard::default());
@@ -99,7 +118,7 @@ pub async fn request(arguments: &Request, output: &Output) -> Result<(), Failure
         audience: heard.lock().audience.clone(),
         rs,
         as_peer,
-        as_uri: &bundle.authorization_server.uri,
+        as_uri,
         timeout: arguments.timeout,
     };
     match outcome {

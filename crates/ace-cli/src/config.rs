@@ -21,6 +21,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The token endpoint as clients and resource servers must name it.
     pub uri: String,
+    /// Where the AS listens for DTLS; nowhere without.
+    pub listen_coaps: Option<SocketAddr>,
+    /// The token endpoint over DTLS.
+    pub uri_coaps: Option<String>,
     /// The `iss` of every token.
     pub issuer: String,
     /// How long a token lives, in seconds.
@@ -42,6 +46,15 @@ fn store() -> PathBuf {
 impl Config {
     /// The longest lifetime of a token: 30 days, in seconds.
     pub const MAX_TOKEN_LIFETIME: u64 = 30 * 24 * 3600;
+
+    /// What bundles say about the server.
+    pub fn names(&self) -> ace_as::Site {
+        ace_as::Site {
+            issuer: self.issuer.clone(),
+            uri: self.uri.clone(),
+            coaps_uri: self.uri_coaps.clone(),
+        }
+    }
 
     /// Reads `ace.toml` of a site folder.
     pub fn read(site: &Path) -> Result<Self, Failure> {
@@ -96,8 +109,28 @@ impl Config {
             let why = format!("must be 1 to {} seconds", Self::MAX_TOKEN_LIFETIME);
             return wrong("token_lifetime", &why);
         }
-        if let Err(why) = check_uri(&config.uri) {
+        if let Err(why) = check_uri(&config.uri, Scheme::Coap) {
             return wrong("uri", why);
+        }
+        match (&config.uri_coaps, config.listen_coaps) {
+            (Some(uri), Some(_)) => {
+                if let Err(why) = check_uri(uri, Scheme::Coaps) {
+                    return wrong("uri_coaps", why);
+                }
+            }
+            (None, None) => {}
+            (Some(_), None) => {
+                return wrong(
+                    "uri_coaps",
+                    "needs listen_coaps, where the server listens for DTLS",
+                );
+            }
+            (None, Some(_)) => {
+                return wrong(
+                    "listen_coaps",
+                    "needs uri_coaps, where clients reach it over DTLS",
+                );
+            }
         }
         if config.issuer.is_empty() || config.issuer.len() > 255 {
             return wrong("issuer", "must have 1 to 255 characters");
@@ -109,18 +142,49 @@ impl Config {
     }
 }
 
-/// What `ace init` writes for a server that listens on `listen` and is reached at `uri`.
-pub fn text_for(listen: SocketAddr, uri: Option<&str>) -> Result<String, Failure> {
-    let uri = match uri {
+/// What `ace init` is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses<'a> {
+    pub listen: SocketAddr,
+    pub uri: Option<&'a str>,
+    pub listen_coaps: Option<SocketAddr>,
+    pub uri_coaps: Option<&'a str>,
+}
+
+/// What `ace init` writes.
+pub fn text_for(given: &Addresses<'_>) -> Result<String, Failure> {
+    let listen = given.listen;
+    let uri = match given.uri {
         Some(uri) => uri.to_owned(),
-        None if listen.ip().is_unspecified() || listen.port() == 0 => {
+        None if !is_reachable(listen) => {
             return Err(Failure::setup(format!(
                 "{listen} does not tell clients where the server is; add --uri coap://HOST:PORT/token"
             )));
         }
         None => format!("coap://{listen}{TOKEN_PATH}"),
     };
-    check_uri(&uri).map_err(|why| Failure::setup(format!("--uri {uri} {why}")))?;
+    check_uri(&uri, Scheme::Coap).map_err(|why| Failure::setup(format!("--uri {uri} {why}")))?;
+    let listen_coaps = match given.listen_coaps {
+        Some(address) => address,
+        None => next_port(listen).ok_or_else(|| {
+            Failure::setup(format!(
+                "there is no port after {listen} for DTLS; add --listen-coaps ADDRESS:PORT"
+            ))
+        })?,
+    };
+    let uri_coaps = match given.uri_coaps {
+        Some(uri) => uri.to_owned(),
+        None if given.listen_coaps.is_some_and(is_reachable) => {
+            format!("coaps://{listen_coaps}{TOKEN_PATH}")
+        }
+        None => over_dtls(&uri).ok_or_else(|| {
+            Failure::setup(format!(
+                "there is no port after that of {uri} for DTLS; add --uri-coaps coaps://HOST:PORT/token"
+            ))
+        })?,
+    };
+    check_uri(&uri_coaps, Scheme::Coaps)
+        .map_err(|why| Failure::setup(format!("--uri-coaps {uri_coaps} {why}")))?;
     let issuer = uri.strip_suffix(TOKEN_PATH).unwrap_or(&uri);
     // A URI has no control characters, so that Rust's escapes are TOML's.
     Ok(format!(
@@ -131,6 +195,12 @@ listen = "{listen}"
 
 # The token endpoint, as clients and resource servers reach it. Goes into every bundle.
 uri = {uri:?}
+
+# Where the server listens for DTLS (UDP). Without this line and the next one there is OSCORE alone.
+listen_coaps = "{listen_coaps}"
+
+# The token endpoint over DTLS. Goes into the bundles of those who have coap_dtls.
+uri_coaps = {uri_coaps:?}
 
 # The issuer named in every token. Resource servers accept no other.
 issuer = {issuer:?}
@@ -149,13 +219,41 @@ store = "store.sqlite"
 /// Where the server has its token endpoint.
 const TOKEN_PATH: &str = "/token";
 
-fn check_uri(uri: &str) -> Result<(), &'static str> {
+/// Whether clients can be told to go there.
+fn is_reachable(address: SocketAddr) -> bool {
+    !address.ip().is_unspecified() && address.port() != 0
+}
+
+/// Where DTLS is spoken beside CoAP, unless one says otherwise: one port further, as 5684 is after 5683 (RFC 7252, 12.8).
+pub fn next_port(address: SocketAddr) -> Option<SocketAddr> {
+    let port = address.port().checked_add(1)?;
+    Some(SocketAddr::new(address.ip(), port))
+}
+
+/// The same token endpoint over DTLS.
+fn over_dtls(uri: &str) -> Option<String> {
+    let parsed = Uri::parse(uri).ok()?;
+    let host = match parsed.host.contains(':') {
+        true => format!("[{}]", parsed.host),
+        false => parsed.host.to_owned(),
+    };
+    Some(match parsed.port.checked_add(1)? {
+        5684 if !uri.ends_with(":5683/token") => format!("coaps://{host}{TOKEN_PATH}"),
+        port => format!("coaps://{host}:{port}{TOKEN_PATH}"),
+    })
+}
+
+fn check_uri(uri: &str, scheme: Scheme) -> Result<(), &'static str> {
     let is_served =
-        |uri: &Uri<'_>| uri.scheme == Scheme::Coap && uri.path == TOKEN_PATH && uri.query.is_none();
-    if Uri::parse(uri).is_ok_and(|uri| is_served(&uri)) {
-        Ok(())
-    } else {
-        Err("must be coap://HOST[:PORT]/token, such as \"coap://127.0.0.1:5683/token\"")
+        |uri: &Uri<'_>| uri.scheme == scheme && uri.path == TOKEN_PATH && uri.query.is_none();
+    match (Uri::parse(uri).is_ok_and(|uri| is_served(&uri)), scheme) {
+        (true, _) => Ok(()),
+        (false, Scheme::Coap) => {
+            Err("must be coap://HOST[:PORT]/token, such as \"coap://127.0.0.1:5683/token\"")
+        }
+        (false, Scheme::Coaps) => {
+            Err("must be coaps://HOST[:PORT]/token, such as \"coaps://127.0.0.1:5684/token\"")
+        }
     }
 }
 
@@ -173,8 +271,17 @@ mod tests {
             .to_string()
     }
 
+    fn init(listen: &str, uri: Option<&str>) -> Result<String, Failure> {
+        text_for(&Addresses {
+            listen: listen.parse().expect("an address"),
+            uri,
+            listen_coaps: None,
+            uri_coaps: None,
+        })
+    }
+
     fn text() -> String {
-        text_for(listen(), None).expect("valid")
+        init("127.0.0.1:5683", None).expect("valid")
     }
 
     #[test]
@@ -184,25 +291,97 @@ mod tests {
         assert_eq!(config.uri, "coap://127.0.0.1:5683/token");
         assert_eq!(config.issuer, "coap://127.0.0.1:5683");
         assert_eq!(config.token_lifetime, 3600);
+        let coaps = "127.0.0.1:5684".parse().expect("an address");
+        assert_eq!(config.listen_coaps, Some(coaps));
+        let uri_coaps = config.uri_coaps.expect("written");
+        assert_eq!(uri_coaps, "coaps://127.0.0.1:5684/token");
 
-        let any: SocketAddr = "[::]:5683".parse().expect("an address");
-        let text = text_for(any, Some("coap://as.example\"/token")).expect("valid");
+        let text = init("[::]:5683", Some("coap://as.example\"/token")).expect("valid");
         let config = Config::parse(&text, Path::new("ace.toml")).expect("valid");
         assert_eq!(config.uri, "coap://as.example\"/token");
         assert_eq!(config.issuer, "coap://as.example\"");
+        let uri_coaps = config.uri_coaps.expect("written");
+        assert_eq!(uri_coaps, "coaps://as.example\"/token");
+    }
+
+    #[test]
+    fn dtls_is_one_port_further_unless_one_says_otherwise() {
+        for (listen, uri, expected) in [
+            ("127.0.0.1:700", None, "coaps://127.0.0.1:701/token"),
+            ("[::1]:700", None, "coaps://[::1]:701/token"),
+            ("[::]:1", Some("coap://h/token"), "coaps://h/token"),
+            ("[::]:1", Some("coap://h:7/token"), "coaps://h:8/token"),
+            (
+                "[::]:1",
+                Some("coap://[fe80::1]/token"),
+                "coaps://[fe80::1]/token",
+            ),
+        ] {
+            let text = init(listen, uri).expect("valid");
+            let config = Config::parse(&text, Path::new("ace.toml")).expect("valid");
+            assert_eq!(config.uri_coaps.as_deref(), Some(expected));
+        }
+        let message = init("127.0.0.1:65535", None).expect_err("refused");
+        assert!(
+            message.to_string().contains("add --listen-coaps"),
+            "{message}"
+        );
+        let given = |listen_coaps: &str, uri_coaps| Addresses {
+            listen: listen(),
+            uri: None,
+            listen_coaps: Some(listen_coaps.parse().expect("an address")),
+            uri_coaps,
+        };
+        let text = text_for(&given("127.0.0.1:9", None)).expect("valid");
+        assert!(
+            text.contains("uri_coaps = \"coaps://127.0.0.1:9/token\""),
+            "{text}"
+        );
+        let text = text_for(&given("0.0.0.0:9", Some("coaps://h/token"))).expect("valid");
+        assert!(text.contains("listen_coaps = \"0.0.0.0:9\""), "{text}");
+        assert!(text.contains("uri_coaps = \"coaps://h/token\""), "{text}");
+        let message = text_for(&given("0.0.0.0:9", Some("coap://h/token"))).expect_err("refused");
+        let begins = "--uri-coaps coap://h/token must be coaps://";
+        assert!(message.to_string().starts_with(begins), "{message}");
+    }
+
+    #[test]
+    fn a_site_without_dtls_is_one_too_and_half_of_it_is_not() {
+        let text = text();
+        let without: String = text
+            .lines()
+            .filter(|line| !line.contains("_coaps = "))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let config = Config::parse(&without, Path::new("ace.toml")).expect("valid");
+        assert_eq!((config.listen_coaps, config.uri_coaps), (None, None));
+        for (line, begins) in [
+            (
+                "listen_coaps",
+                "line 13 of ace.toml: uri_coaps needs listen_coaps",
+            ),
+            (
+                "uri_coaps",
+                "line 10 of ace.toml: listen_coaps needs uri_coaps",
+            ),
+        ] {
+            let half = text.replace(&format!("\n{line} = "), "\n# ");
+            let said = message(&half);
+            assert!(said.starts_with(begins), "{said}");
+        }
     }
 
     #[test]
     fn an_address_that_nobody_reaches_is_not_written() {
         for address in ["0.0.0.0:5683", "[::]:5683", "127.0.0.1:0"] {
-            let message =
-                text_for(address.parse().expect("an address"), None).expect_err("refused");
+            let message = init(address, None).expect_err("refused");
             assert!(
                 message.to_string().contains("add --uri coap://"),
                 "{message}"
             );
         }
-        let message = text_for(listen(), Some("coaps://as.example/token")).expect_err("refused");
+        let message =
+            init("127.0.0.1:5683", Some("coaps://as.example/token")).expect_err("refused");
         assert!(
             message
                 .to_string()
@@ -222,17 +401,17 @@ mod tests {
             (
                 "token_lifetime = 3600",
                 "token_lifetime = 0",
-                "line 13 of ace.toml: token_lifetime must be 1 to",
+                "line 19 of ace.toml: token_lifetime must be 1 to",
             ),
             (
                 "token_lifetime = 3600",
                 "token_lifetime = -1",
-                "line 13 of ace.toml: invalid value",
+                "line 19 of ace.toml: invalid value",
             ),
             (
                 "token_lifetime = 3600",
                 "token_lifetime = \"1h\"",
-                "line 13 of ace.toml: invalid type: string \"1h\"",
+                "line 19 of ace.toml: invalid type: string \"1h\"",
             ),
             (
                 "coap://127.0.0.1:5683/token",
@@ -245,9 +424,19 @@ mod tests {
                 "line 7 of ace.toml: uri must be coap://",
             ),
             (
+                "coaps://127.0.0.1:5684/token",
+                "coap://127.0.0.1:5684/token",
+                "line 13 of ace.toml: uri_coaps must be coaps://",
+            ),
+            (
+                "listen_coaps = \"127.0.0.1:5684\"",
+                "listen_coaps = \"here\"",
+                "line 10 of ace.toml: invalid socket address",
+            ),
+            (
                 "issuer = \"coap://127.0.0.1:5683\"",
                 "issuer = \"\"",
-                "line 10 of ace.toml: issuer must have",
+                "line 16 of ace.toml: issuer must have",
             ),
             (
                 "listen = \"127.0.0.1:5683\"",
@@ -257,17 +446,17 @@ mod tests {
             (
                 "store = \"store.sqlite\"",
                 "store = \"\"",
-                "line 16 of ace.toml: store must name a file",
+                "line 22 of ace.toml: store must name a file",
             ),
             (
                 "store = \"store.sqlite\"",
                 "store = \"store.sqlite",
-                "line 16 of ace.toml: ",
+                "line 22 of ace.toml: ",
             ),
             (
                 "store = \"store.sqlite\"",
                 "listen = \"127.0.0.1:1\"",
-                "line 16 of ace.toml: duplicate key",
+                "line 22 of ace.toml: duplicate key",
             ),
         ] {
             assert!(text.contains(from), "{from}");

@@ -2,11 +2,15 @@
 
 use std::{io::Write as _, path::Path};
 
-use ace_as::{ClientOptions, Registry, RegistryError, RsOptions, Site as SiteNames, Store};
+use ace_as::{
+    ClientOptions, ClientProfile, Curve, DeviceKey, Registry, RegistryError, RsOptions, RsProfile,
+    Store,
+};
 use serde::Serialize;
 
 use crate::{
-    args::{Client, Grant, Init, Rs, Site},
+    args::{self, Client, Grant, Init, Rs, Site},
+    bundle,
     config::{self, Config},
     failure::Failure,
     output::{Output, keep_private, print, print_json, print_table},
@@ -29,7 +33,12 @@ impl From<ace_as::StoreError> for Failure {
 pub async fn init(init: &Init, output: &Output) -> Result<(), Failure> {
     make(
         &init.site,
-        &config::text_for(init.listen, init.uri.as_deref())?,
+        &config::text_for(&config::Addresses {
+            listen: init.listen,
+            uri: init.uri.as_deref(),
+            listen_coaps: init.listen_coaps,
+            uri_coaps: init.uri_coaps.as_deref(),
+        })?,
     )
     .await?;
     let (site, file) = (init.site.display(), config::FILE);
@@ -88,12 +97,7 @@ async fn with_registry<T>(
 ) -> Result<T, Failure> {
     let config = Config::read(&site.path)?;
     let store = open_store(&site.path, &config).await?;
-    let names = SiteNames {
-        issuer: config.issuer,
-        uri: config.uri,
-        coaps_uri: None,
-    };
-    let done = work(&Registry::new(store.clone(), names)).await;
+    let done = work(&Registry::new(store.clone(), config.names())).await;
     store.close().await;
     Ok(done?)
 }
@@ -104,14 +108,25 @@ pub async fn resource_server(command: Rs, output: &Output) -> Result<(), Failure
         Rs::Add {
             name,
             audience,
+            profiles,
+            key,
             token_alg,
+            derive_keys,
             clockless,
             site,
         } => {
+            let profiles: Vec<_> = profiles
+                .into_iter()
+                .flat_map(rs_profiles)
+                .copied()
+                .collect();
+            let speaks_rpk = profiles.contains(&RsProfile::CoapDtlsRpk);
             let options = RsOptions {
                 token_alg,
                 clockless,
-                ..RsOptions::default()
+                profiles,
+                derive_keys,
+                key: device_key(&key, speaks_rpk)?,
             };
             let audience = audience.as_deref().unwrap_or(&name);
             let add = async |registry: &Registry| registry.add_rs(&name, audience, &options).await;
@@ -128,10 +143,16 @@ pub async fn resource_server(command: Rs, output: &Output) -> Result<(), Failure
             }
             let cells = rows.iter().map(|rs| {
                 let exi = if rs.clockless { ", exi" } else { "" };
-                let tokens = format!("alg {}{exi}", rs.token_alg);
-                [rs.name.clone(), rs.audience.clone(), tokens]
+                let derived = if rs.derives_keys {
+                    ", derived keys"
+                } else {
+                    ""
+                };
+                let tokens = format!("alg {}{exi}{derived}", rs.token_alg);
+                let profiles = rs.profiles.join(", ");
+                [rs.name.clone(), rs.audience.clone(), tokens, profiles]
             });
-            print_table(output, ["NAME", "AUDIENCE", "TOKENS"], cells)
+            print_table(output, ["NAME", "AUDIENCE", "TOKENS", "PROFILES"], cells)
         }
         Rs::Remove { name, site } => {
             with_registry(&site, async |all| all.remove_rs(&name).await).await?;
@@ -140,16 +161,36 @@ pub async fn resource_server(command: Rs, output: &Output) -> Result<(), Failure
         Rs::Serve {
             bundle,
             listen,
+            listen_coaps,
             no_clock,
-        } => sample::serve(&bundle, listen, no_clock, serve::until_stopped(), output).await,
+        } => {
+            let listen = sample::Listen {
+                coap: listen,
+                coaps: listen_coaps,
+            };
+            sample::serve(&bundle, &listen, no_clock, serve::until_stopped(), output).await
+        }
     }
 }
 
 /// `ace client …`.
 pub async fn client(command: Client, output: &Output) -> Result<(), Failure> {
     match command {
-        Client::Add { name, site } => {
-            let options = ClientOptions::default();
+        Client::Add {
+            name,
+            profile,
+            key,
+            site,
+        } => {
+            let is_rpk = profile == args::ClientProfile::DtlsRpk;
+            let key = device_key(&key, is_rpk)?;
+            let options = ClientOptions {
+                profile: match profile {
+                    args::ClientProfile::Oscore => ClientProfile::CoapOscore,
+                    args::ClientProfile::DtlsPsk => ClientProfile::CoapDtlsPsk,
+                    args::ClientProfile::DtlsRpk => ClientProfile::CoapDtlsRpk(key),
+                },
+            };
             let add = async |registry: &Registry| registry.add_client(&name, &options).await;
             let bundle = with_registry(&site, add).await?;
             print_new_bundle(&bundle, "client", &name)
@@ -174,6 +215,31 @@ pub async fn client(command: Client, output: &Output) -> Result<(), Failure> {
                 "removed {name} and its grants; its key opens nothing any more"
             ))
         }
+    }
+}
+
+fn rs_profiles(profile: args::RsProfile) -> &'static [RsProfile] {
+    RsProfile::named(match profile {
+        args::RsProfile::Oscore => "coap_oscore",
+        args::RsProfile::Dtls => "coap_dtls",
+        args::RsProfile::DtlsPsk => "coap_dtls-psk",
+        args::RsProfile::DtlsRpk => "coap_dtls-rpk",
+    })
+}
+
+/// Where the device's key comes from; an option that would change nothing is refused.
+fn device_key(key: &args::Key, is_rpk: bool) -> Result<DeviceKey, Failure> {
+    if !is_rpk && (key.curve.is_some() || key.public_key.is_some()) {
+        return Err(Failure::setup(
+            "--curve and --public-key are for raw public keys; add --profile coap_dtls-rpk, or leave them out",
+        ));
+    }
+    match &key.public_key {
+        Some(path) => bundle::read_public_key(path).map(DeviceKey::Public),
+        None => Ok(DeviceKey::Generate(match key.curve {
+            None | Some(args::Curve::P256) => Curve::P256,
+            Some(args::Curve::Ed25519) => Curve::Ed25519,
+        })),
     }
 }
 

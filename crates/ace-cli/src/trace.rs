@@ -7,6 +7,8 @@
 //!           { … }
 //! ```
 
+mod dtls;
+
 use std::{
     net::SocketAddr,
     sync::{Mutex, PoisonError},
@@ -145,6 +147,9 @@ fn phase_words(phase: Phase) -> &'static str {
 /// One line about a datagram as anybody on the way sees it.
 fn outer(datagram: &[u8]) -> String {
     let length = datagram.len();
+    if let Some(records) = dtls::records_words(datagram) {
+        return format!("{records}, {length} bytes");
+    }
     let Ok(message) = Message::parse(datagram) else {
         return format!("{length} bytes that are no CoAP message");
     };

@@ -156,6 +156,7 @@ fn every_verb_that_reads_speaks_json() {
     let json = |words: &[&str]| -> Value { serde_json::from_str(&site.ok(words)).expect("JSON") };
     let thermo = serde_json::json!([{
         "name": "thermo", "audience": "warmth", "profiles": ["coap_oscore"], "token_alg": 31, "clockless": true,
+        "derives_keys": false,
     }]);
     assert_eq!(json(&["rs", "list", "--json"]), thermo);
     let granted = json(&["grant", "alice", "thermo", "GET,PUT /led", "--json"]);
@@ -202,7 +203,10 @@ fn lists_and_grants_read_well() {
     site.ok(&["grant", "alice", "lock", "open close"]);
     let all = "alice may close; open at lock\nalice may PUT /led; GET /temp at thermo\n";
     assert_eq!(site.ok(&["grant", "alice"]), all);
-    let list = "NAME    AUDIENCE  TOKENS\nlock    lock      alg 10\nthermo  thermo    alg 10\n";
+    let list = "NAME    AUDIENCE  TOKENS  PROFILES
+lock    lock      alg 10  coap_oscore
+thermo  thermo    alg 10  coap_oscore
+";
     assert_eq!(site.ok(&["rs", "list"]), list);
     let list = "NAME   GRANTS  PROFILES\nalice  4       coap_oscore\n";
     assert_eq!(site.ok(&["client", "list"]), list);

@@ -119,7 +119,7 @@ fn play(talk: Talk) -> (Session, Vec<(String, Vec<u8>)>) {
         said: Vec::new(),
     };
     let (listen, rs) = (
-        support::free_address().to_string(),
+        support::free_pair().0.to_string(),
         support::free_address().to_string(),
     );
     let site = s.file("site");

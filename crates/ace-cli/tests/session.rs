@@ -33,12 +33,13 @@ fn commands() -> Vec<String> {
     commands
 }
 
-/// Another port where the one of the README is taken on this machine.
+/// Another port where the one of the README, or the one after it for DTLS, is taken on this machine.
 fn free(port: u16) -> u16 {
-    if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+    let is_free = |port| UdpSocket::bind(("127.0.0.1", port)).is_ok();
+    if is_free(port) && is_free(port + 1) {
         return port;
     }
-    let other = support::free_address().port();
+    let other = support::free_pair().0.port();
     println!("port {port} is in use on this machine; the session runs on {other} instead");
     other
 }
@@ -180,9 +181,8 @@ fn bundles_are_what_was_promised(shell: &Shell, as_port: u16) {
     assert_eq!(keys(&alice), ["name", "as"]);
     assert_eq!(
         keys(&thermo),
-        ["name", "audience", "issuer", "profiles", "as", "token_keys"]
+        ["name", "audience", "issuer", "as", "token_keys"]
     );
-    assert_eq!(thermo["profiles"], serde_json::json!(["coap_oscore"]));
     assert_eq!(alice["name"], "alice");
     assert_eq!(thermo["name"], "thermo");
     assert_eq!(thermo["audience"], "thermo");

@@ -1,22 +1,27 @@
 //! AS Request Creation Hints (RFC 9200, 5.3): unauthenticated advice.
 
 use ace_wire::ace::{AsRequestCreationHints, Scope};
-use ace_wire::coap::Uri;
+use ace_wire::coap::{Scheme, Uri};
 
 /// Longest advice kept from hints: audience, scope and client-nonce together with their CBOR heads.
 pub(crate) const MAX_HINTS: usize = 192;
 
 /// Whether a URI from hints is the trusted token endpoint.
 ///
-/// The scheme may differ, and with it the default port: it depends on how the client secures its
-/// exchange with the authorization server, which the resource server need not know.
+/// The scheme may differ, and with it the port, which is one more for DTLS, as 5684 is after 5683: it
+/// depends on how the client secures its exchange with the authorization server, which the resource
+/// server need not know.
 pub(crate) fn is_trusted(trusted: &str, named: &str) -> bool {
     let (Ok(trusted), Ok(named)) = (Uri::parse(trusted), Uri::parse(named)) else {
         return false;
     };
     // RFC 9200, 5.3: the scheme part may need to be adapted.
-    let default_port = |uri: &Uri<'_>| uri.port == uri.scheme.default_port();
-    let same_port = trusted.port == named.port || default_port(&trusted) && default_port(&named);
+    let without_dtls = |uri: &Uri<'_>| match uri.scheme {
+        Scheme::Coap => Some(uri.port),
+        Scheme::Coaps => uri.port.checked_sub(1),
+    };
+    let same_port =
+        trusted.port == named.port || without_dtls(&trusted) == without_dtls(&named);
     let named = Uri {
         scheme: trusted.scheme,
         port: trusted.port,
@@ -116,6 +121,10 @@ mod tests {
             "coaps://[::1]:7000/token"
         ));
         assert!(is_trusted("coap://h:5684/token", "coaps://h/token"));
+        assert!(is_trusted("coaps://h:6001/token", "coap://h:6000/token"));
+        assert!(is_trusted("coap://h:6000/token", "coaps://h:6001/token"));
+        assert!(!is_trusted("coaps://h:6001/token", "coap://h:6002/token"));
+        assert!(!is_trusted("coap://h:6001/token", "coaps://h:6000/token"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! A resource server on a tokio socket.
+//! A resource server on tokio sockets.
 
-use std::{future::Future, io, net::SocketAddr};
+use std::{future::Future, io};
 
 use ace_oscore::storage::Storage;
 use ace_rs::{Config, Error, Event, EventKind, Outcome, ResourceServer, Resources, Slot};
@@ -9,13 +9,14 @@ use tracing::{debug, info, warn};
 
 use crate::{
     host::{Clock, randomness, wall_clock},
+    remote::Remote,
     udp,
 };
 
 /// The engine with room for a host: 64 tokens, 32 waiting for their first request, 64 observations, bodies of up to
 /// 4 KiB.
 pub type HostResourceServer<'c, R, S> =
-    ResourceServer<'c, SocketAddr, R, S, Vec<Slot<SocketAddr>>, 64, 32, 64, 256, 8, 4096>;
+    ResourceServer<'c, Remote, R, S, Vec<Slot<Remote>>, 64, 32, 64, 256, 8, 4096>;
 
 /// Exchanges and kept answers at a time.
 const SLOTS: usize = 1024;
@@ -33,13 +34,14 @@ pub fn resource_server<'c, R: Resources, S: Storage>(
     ResourceServer::new(config, resources, storage, slots, &mut randomness()).map(Box::new)
 }
 
-/// Serves until `shutdown` is ready. With `trusted_clock` the system's time decides about `exp`; without it the server
+/// Serves on all of `sockets` until `shutdown` is ready: CoAP and DTLS are told apart by their first byte, so that each
+/// takes both, and answers leave by the socket that the request came by. With `trusted_clock` the system's time decides about `exp`; without it the server
 /// acts as a device that does not know the time.
 ///
 /// # Errors
 /// Those of the socket that do not concern a single peer.
 pub async fn serve_resources<R: Resources, S: Storage>(
-    socket: &UdpSocket,
+    sockets: &[UdpSocket],
     server: &mut HostResourceServer<'_, R, S>,
     trusted_clock: bool,
     shutdown: impl Future<Output = ()>,
@@ -48,17 +50,21 @@ pub async fn serve_resources<R: Resources, S: Storage>(
     let wall = || if trusted_clock { wall_clock() } else { None };
     let mut rng = randomness();
     let mut buffer = vec![0; udp::MAX_DATAGRAM];
+    let mut next = 0;
     tokio::pin!(shutdown);
     loop {
         while let Some(transmit) = server.poll_transmit(clock.now()) {
-            udp::send(socket, transmit.peer, transmit.datagram).await;
+            let Remote { address, socket } = transmit.peer;
+            if let Some(socket) = sockets.get(socket) {
+                udp::send(socket, address, transmit.datagram).await;
+            }
         }
         while let Some(event) = server.poll_event() {
             log(&event);
         }
         tokio::select! {
             () = &mut shutdown => return Ok(()),
-            received = udp::receive_mut(socket, &mut buffer) => {
+            received = udp::receive_any(sockets, &mut next, &mut buffer) => {
                 let (datagram, peer) = received?;
                 server.handle(clock.now(), wall(), peer, datagram, &mut rng);
             }
@@ -70,7 +76,7 @@ pub async fn serve_resources<R: Resources, S: Storage>(
 }
 
 /// One line for each decision. Nothing in an event is secret.
-fn log(event: &Event<SocketAddr>) {
+fn log(event: &Event<Remote>) {
     let peer = event.peer.map(tracing::field::display);
     match &event.kind {
         EventKind::Request {

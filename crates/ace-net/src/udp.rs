@@ -1,12 +1,12 @@
 //! Sending, receiving and waiting, shared by every driver of an engine.
 
-use std::{io, net::SocketAddr};
+use std::{future::poll_fn, io, net::SocketAddr, task::Poll};
 
 use ace_coap::Instant;
-use tokio::net::UdpSocket;
+use tokio::{io::ReadBuf, net::UdpSocket};
 use tracing::debug;
 
-use crate::host::Clock;
+use crate::{host::Clock, remote::Remote};
 
 /// Longest datagram that is read whole; longer ones are cut and then refused by the parser or the tag.
 pub(crate) const MAX_DATAGRAM: usize = 2048;
@@ -49,6 +49,43 @@ pub(crate) async fn receive_mut<'b>(
     let (datagram, peer) = receive(socket, buffer).await?;
     let length = datagram.len();
     Ok((buffer.get_mut(..length).unwrap_or(&mut []), peer))
+}
+
+/// [`receive_mut`] from several sockets; `next` is where to look first, so that a busy one does not silence the others.
+pub(crate) async fn receive_any<'b>(
+    sockets: &[UdpSocket],
+    next: &mut usize,
+    buffer: &'b mut [u8],
+) -> io::Result<(&'b mut [u8], Remote)> {
+    let (length, remote) = poll_fn(|context| {
+        for step in 0..sockets.len() {
+            let at = (*next + step) % sockets.len();
+            let Some(socket) = sockets.get(at) else {
+                continue;
+            };
+            loop {
+                let mut room = ReadBuf::new(buffer);
+                match socket.poll_recv_from(context, &mut room) {
+                    Poll::Pending => break,
+                    Poll::Ready(Ok(address)) => {
+                        *next = at + 1;
+                        let remote = Remote {
+                            address,
+                            socket: at,
+                        };
+                        return Poll::Ready(Ok((room.filled().len(), remote)));
+                    }
+                    Poll::Ready(Err(error)) if is_the_peers(&error) => {
+                        debug!(%error, "reported by the network");
+                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                }
+            }
+        }
+        Poll::Pending
+    })
+    .await?;
+    Ok((buffer.get_mut(..length).unwrap_or(&mut []), remote))
 }
 
 /// Sends one datagram; a failure counts as loss.

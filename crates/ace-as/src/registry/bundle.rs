@@ -32,7 +32,7 @@ pub struct RsBundle {
     /// The `iss` of tokens for it.
     pub issuer: String,
     /// What it speaks with clients; `coap_oscore` if absent.
-    #[serde(default = "oscore_alone")]
+    #[serde(default = "oscore_alone", skip_serializing_if = "is_oscore_alone")]
     pub profiles: Vec<RsProfile>,
     /// How to reach the authorization server. With raw public keys, the key pair is the one towards clients too.
     #[serde(rename = "as")]
@@ -42,6 +42,10 @@ pub struct RsBundle {
     /// What the keys of clients are derived from, if tokens do not carry them (RFC 9202, 3.3.1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_derivation_key: Option<SecretHex>,
+}
+
+fn is_oscore_alone(profiles: &Vec<RsProfile>) -> bool {
+    *profiles == [RsProfile::CoapOscore]
 }
 
 fn oscore_alone() -> Vec<RsProfile> {

@@ -18,10 +18,13 @@ use crate::{failure::Failure, inspect::scope_words, trace::Trace};
 /// How long an answer to a datagram that is sent by hand may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long nothing comes where nothing is expected.
+const SILENCE: Duration = Duration::from_millis(100);
+
 /// What one step took.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Taken {
-    /// As the application saw it: inside OSCORE, where there is OSCORE.
+    /// As the application saw it: inside OSCORE or DTLS, where there is any.
     pub code: Option<Code>,
     pub request_bytes: usize,
     pub response_bytes: usize,
@@ -140,35 +143,70 @@ impl Meter {
         self.seen(|seen| seen.sent_to_rs.clone())
     }
 
-    /// Sends one datagram from the client's socket and waits for what comes back.
+    /// Sends datagrams from the client's socket. To the last one there is an answer in the clear; those before it may be
+    /// met with silence.
     pub async fn by_hand(
         &self,
         requester: &Requester<'_, FileStorage>,
-        datagram: &[u8],
+        datagrams: &[Vec<u8>],
     ) -> Result<Taken, Failure> {
         let began = Instant::now();
-        let socket = requester.socket();
-        let mut buffer = [0; 2048];
-        let lost = |error: std::io::Error| Failure::setup(format!("the socket failed: {error}"));
-        self.trace.datagram(&Seen::Sent(self.rs, datagram));
-        socket.send_to(datagram, self.rs).await.map_err(lost)?;
-        let received = tokio::time::timeout(PATIENCE, socket.recv_from(&mut buffer)).await;
-        let mut taken = Taken {
-            request_bytes: datagram.len(),
-            time: began.elapsed(),
-            ..Taken::default()
+        let mut taken = Taken::default();
+        let Some((last, before)) = datagrams.split_last() else {
+            return Ok(taken);
         };
-        if let Ok(received) = received {
-            let (length, peer) = received.map_err(lost)?;
-            let received = buffer.get(..length).unwrap_or_default();
-            self.trace.datagram(&Seen::Received(peer, received));
-            let message = Message::parse(received)
-                .map_err(|_| Failure::refused("an answer that is no CoAP message"))?;
+        for datagram in before {
+            self.send(requester, datagram, &mut taken).await?;
+            while let Some(received) = self.receive(requester, SILENCE).await? {
+                taken.response_bytes += received.len();
+            }
+        }
+        self.send(requester, last, &mut taken).await?;
+        while let Some(received) = self.receive(requester, PATIENCE).await? {
+            taken.response_bytes += received.len();
+            let Ok(message) = Message::parse(&received) else {
+                continue;
+            };
             // A refusal under OSCORE would hide its code; these are in the clear.
             let in_clear = !message.options.contains(option::OSCORE);
             taken.code = in_clear.then_some(message.code);
-            taken.response_bytes = length;
+            break;
         }
+        taken.time = began
+            .elapsed()
+            .saturating_sub(SILENCE * before.len() as u32);
         Ok(taken)
     }
+
+    async fn send(
+        &self,
+        requester: &Requester<'_, FileStorage>,
+        datagram: &[u8],
+        taken: &mut Taken,
+    ) -> Result<(), Failure> {
+        self.trace.datagram(&Seen::Sent(self.rs, datagram));
+        taken.request_bytes += datagram.len();
+        let sent = requester.socket().send_to(datagram, self.rs).await;
+        sent.map(drop).map_err(lost)
+    }
+
+    async fn receive(
+        &self,
+        requester: &Requester<'_, FileStorage>,
+        patience: Duration,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        let mut buffer = vec![0; 2048];
+        let received = requester.socket().recv_from(&mut buffer);
+        let Ok(received) = tokio::time::timeout(patience, received).await else {
+            return Ok(None);
+        };
+        let (length, peer) = received.map_err(lost)?;
+        buffer.truncate(length);
+        self.trace.datagram(&Seen::Received(peer, &buffer));
+        Ok(Some(buffer))
+    }
+}
+
+fn lost(error: std::io::Error) -> Failure {
+    Failure::setup(format!("the socket failed: {error}"))
 }

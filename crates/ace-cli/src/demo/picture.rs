@@ -19,7 +19,7 @@ pub fn head(output: &Output, as_address: SocketAddr, rs: SocketAddr) -> String {
 }
 
 /// Three lines about one step.
-pub fn step(output: &Output, step: &Step) -> String {
+pub fn step(output: &Output, step: &Step, lock: &str) -> String {
     let (asks, to_as) = match step.name {
         "hints" | "access" => ("GET /temp", false),
         "token" => ("POST /token", true),
@@ -29,8 +29,8 @@ pub fn step(output: &Output, step: &Step) -> String {
         _ => ("GET /temp, late", false),
     };
     let lock = match step.name {
-        "hints" | "upload" => "",
-        _ => " (OSCORE)",
+        "hints" | "upload" => String::new(),
+        _ => format!(" ({lock})"),
     };
     let asks = format!("{asks}{lock}");
     let across = |words: &str, right| {

@@ -66,74 +66,89 @@ fn a_site_that_is_not_there_or_is_there_already() {
 fn a_wrong_line_of_ace_toml() {
     let site = Site::new();
     let original = fs::read_to_string(site.file("ace.toml")).expect("read");
-    let listen = format!("listen = \"{}\"", site.listen);
+    let listen = format!("listen = \"{}\"\n", site.listen);
     for (from, to, parts) in [
         (
             listen.as_str(),
-            "listen = \"here\"",
+            "listen = \"here\"\n",
             &["line 4 of ", "invalid socket address"][..],
         ),
         (
             &listen,
-            "lisen = 1",
+            "lisen = 1\n",
             &["line 4 of ", "unknown field `lisen`", "`listen`"],
         ),
         (&listen, "", &["missing field `listen`"]),
-        (&listen, "listen = ", &["line 4 of "]),
+        (&listen, "listen = \n", &["line 4 of "]),
         (
             "token_lifetime = 3600",
             "token_lifetime = 0",
-            &["line 13 of ", "token_lifetime must be 1 to 2592000"],
+            &["line 19 of ", "token_lifetime must be 1 to 2592000"],
         ),
         (
             "token_lifetime = 3600",
             "token_lifetime = 2592001",
-            &["line 13 of ", "token_lifetime must be"],
+            &["line 19 of ", "token_lifetime must be"],
         ),
         (
             "token_lifetime = 3600",
             "token_lifetime = -5",
-            &["line 13 of ", "invalid value", "-5"],
+            &["line 19 of ", "invalid value", "-5"],
         ),
         (
             "token_lifetime = 3600",
             "token_lifetime = \"1h\"",
-            &["line 13 of ", "invalid type", "1h"],
+            &["line 19 of ", "invalid type", "1h"],
         ),
         (
-            "uri = \"coap://",
-            "uri = \"http://",
+            "\nuri = \"coap://",
+            "\nuri = \"http://",
             &["line 7 of ", "uri must be coap://"],
         ),
         (
-            "uri = \"coap://",
-            "uri = \"coaps://",
+            "\nuri = \"coap://",
+            "\nuri = \"coaps://",
             &["line 7 of ", "uri must be coap://"],
+        ),
+        (
+            "uri_coaps = \"coaps://",
+            "uri_coaps = \"coap://",
+            &["line 13 of ", "uri_coaps must be coaps://"],
+        ),
+        (
+            "listen_coaps = ",
+            "# ",
+            &["line 13 of ", "uri_coaps needs listen_coaps"],
+        ),
+        (
+            "uri_coaps = ",
+            "# ",
+            &["line 10 of ", "listen_coaps needs uri_coaps"],
         ),
         (
             "issuer = \"coap",
             "issuer = \"\" # coap",
-            &["line 10 of ", "issuer must have"],
+            &["line 16 of ", "issuer must have"],
         ),
         (
             "store = \"store.sqlite\"",
             "store = \"\"",
-            &["line 16 of ", "store must name a file"],
+            &["line 22 of ", "store must name a file"],
         ),
         (
             "store = \"store.sqlite\"",
             "store = \"store",
-            &["line 16 of "],
+            &["line 22 of "],
         ),
         (
             "store = \"store.sqlite\"",
             "more = 1",
-            &["line 16 of ", "unknown field `more`"],
+            &["line 22 of ", "unknown field `more`"],
         ),
         (
             "store = \"store.sqlite\"",
             "listen = \"127.0.0.1:1\"",
-            &["line 16 of ", "duplicate key"],
+            &["line 22 of ", "duplicate key"],
         ),
     ] {
         site.edit("ace.toml", from, to);

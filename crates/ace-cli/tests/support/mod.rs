@@ -6,6 +6,8 @@ use std::{
     net::{SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 /// The program under test.
@@ -62,21 +64,39 @@ pub fn free_address() -> SocketAddr {
         .expect("a port")
 }
 
-/// A site folder with its address; gone when dropped.
+/// Two of them, the second one port after the first: for CoAP and for DTLS.
+pub fn free_pair() -> (SocketAddr, SocketAddr) {
+    for _ in 0..1000 {
+        let first = free_address();
+        let Some(port) = first.port().checked_add(1) else {
+            continue;
+        };
+        let second = SocketAddr::new(first.ip(), port);
+        if UdpSocket::bind(first).is_ok() && UdpSocket::bind(second).is_ok() {
+            return (first, second);
+        }
+    }
+    panic!("no two ports side by side are free");
+}
+
+/// A site folder with its addresses; gone when dropped.
 pub struct Site {
     pub folder: tempfile::TempDir,
     pub listen: SocketAddr,
+    pub listen_coaps: SocketAddr,
 }
 
 impl Site {
     /// `ace init` in a temporary folder.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        let (listen, listen_coaps) = free_pair();
         let site = Self {
-            listen: free_address(),
             folder,
+            listen,
+            listen_coaps,
         };
-        ok(&["init", site.path(), "--listen", &site.listen.to_string()]);
+        ok(&["init", site.path(), "--listen", &listen.to_string()]);
         site
     }
 
@@ -122,7 +142,10 @@ impl Site {
 }
 
 /// A server in a process of its own, killed when dropped.
-pub struct Server(Child);
+pub struct Server {
+    child: Child,
+    said: Arc<Mutex<Vec<String>>>,
+}
 
 impl Server {
     /// Starts the program and waits for its first line on standard error, written once it listens.
@@ -141,26 +164,56 @@ impl Server {
             "ace {}: {first}",
             arguments.join(" ")
         );
+        let said = Arc::new(Mutex::new(vec![first]));
+        let heard = Arc::clone(&said);
         // The pipe must not fill up.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self(child)
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                heard.lock().expect("whole").push(line);
+            }
+        });
+        Self { child, said }
+    }
+
+    /// All it said on standard error so far.
+    pub fn said(&self) -> Vec<String> {
+        self.said.lock().expect("whole").clone()
+    }
+
+    /// The lines with all of `parts`, once there is one.
+    pub fn lines_with(&self, parts: &[&str]) -> Vec<String> {
+        let began = Instant::now();
+        loop {
+            let said = self.said();
+            let mut found = said.clone();
+            found.retain(|line| parts.iter().all(|part| line.contains(part)));
+            if !found.is_empty() {
+                return found;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(5),
+                "no line with {parts:?} in:\n{}",
+                said.join("\n")
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// kill -9.
     pub fn kill(&mut self) {
-        self.0.kill().expect("killed");
-        self.0.wait().expect("ended");
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
     }
 
     pub fn id(&self) -> u32 {
-        self.0.id()
+        self.child.id()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
