@@ -1,3 +1,5 @@
+mod dtls;
+
 use super::*;
 use tempfile::TempDir;
 

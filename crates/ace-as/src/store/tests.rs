@@ -1,3 +1,5 @@
+mod migration;
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::{Issuance, PeerRecord, PopKey, Store, StoreError};

@@ -1,6 +1,9 @@
 mod hostile;
 mod issued;
+mod oracle;
+mod psk;
 mod refused;
+mod rpk;
 
 use ace_crypto::Aead;
 use ace_token::{Opened, TrustedKey, Validation};
@@ -13,7 +16,10 @@ use ace_wire::{
 use super::*;
 use crate::{
     Registry,
-    registry::{ClientOptions, ClientProfile, RsBundle, RsOptions, Site, TokenKeyMaterial},
+    registry::{
+        ClientBundle, ClientOptions, ClientProfile, RsBundle, RsOptions, Site, TokenKeyBundle,
+        TokenKeyMaterial,
+    },
 };
 
 const NOW: u64 = 1_700_000_000;
@@ -73,6 +79,17 @@ async fn fixture_with(options: &RsOptions) -> Fixture {
 }
 
 impl Fixture {
+    /// Another client, which may GET /temp at thermo.
+    async fn client(&self, name: &str, profile: ClientProfile) -> ClientBundle {
+        let options = ClientOptions { profile };
+        let bundle = self.registry.add_client(name, &options).await.unwrap();
+        self.registry
+            .grant(name, "thermo", "GET /temp")
+            .await
+            .unwrap();
+        bundle
+    }
+
     async fn principal(&self, name: &str) -> Principal {
         self.store.principal_named(name).await.unwrap().unwrap()
     }
