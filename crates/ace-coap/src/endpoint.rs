@@ -13,8 +13,9 @@ use crate::{
     time::millis,
 };
 
-/// How many short answers without a slot (Resets, empty ACKs, 5.03) wait for `poll_transmit`; more are dropped.
-const CONTROLS: usize = 8;
+/// How many short answers without a slot (Resets, empty ACKs, 5.03) wait for `poll_transmit`; more are dropped. A caller
+/// drains them after each datagram, and a datagram leads to one.
+const CONTROLS: usize = if cfg!(feature = "index") { 8 } else { 2 };
 
 /// A CoAP endpoint, client and server, over datagrams that the caller carries (RFC 7252, 4 and 5.2; RFC 7641).
 ///
@@ -31,7 +32,6 @@ pub struct Endpoint<P, S, const MTU: usize = 1152> {
     pub(crate) transmission: Transmission,
     pub(crate) controls: Deque<Control<P>, CONTROLS>,
     pub(crate) next_id: u16,
-    pub(crate) drawn: u64,
     pub(crate) scratch: [u8; 16],
 }
 
@@ -59,7 +59,6 @@ where
             controls: Deque::new(),
             // RFC 7252, 4.4: the first Message ID is random.
             next_id: rng.next_u32() as u16,
-            drawn: 0,
             scratch: [0; 16],
         }
     }
@@ -70,12 +69,12 @@ where
     }
 
     /// How many slots are in use: exchanges under way and answers kept for duplicates.
-    pub const fn slots_in_use(&self) -> usize {
+    pub fn slots_in_use(&self) -> usize {
         self.table.used() as usize
     }
 
     /// How many requests wait for the application's answer.
-    pub const fn exchanges_waiting(&self) -> usize {
+    pub fn exchanges_waiting(&self) -> usize {
         self.table.waiting() as usize
     }
 
@@ -207,7 +206,7 @@ where
         if response.encoded_len(token.as_bytes().len()) > MTU {
             return Err(Error::TooLarge);
         }
-        let expires = since + self.lifetime(confirmable);
+        let expires = since.after_millis(self.lifetime(confirmable));
         if multicast && !response.code.is_success() {
             // RFC 7252, 8.2: no implosion of errors.
             self.table.set_state(index, State::Silent);

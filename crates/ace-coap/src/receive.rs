@@ -248,7 +248,7 @@ where
         let due = if confirmable {
             now + self.transmission.acknowledge_within()
         } else {
-            now + self.lifetime(false)
+            now.after_millis(self.lifetime(false))
         };
         self.table.set_due(index, due);
         let Some(slot) = self.table.get_mut(index) else {

@@ -23,6 +23,8 @@ use crate::{
 pub(crate) struct Table<P, S, const MTU: usize> {
     slots: S,
     key: [u64; 2],
+    /// How many random numbers were drawn.
+    drawn: u64,
     used: u32,
     /// Requests that wait for the application.
     waiting: u32,
@@ -54,6 +56,7 @@ where
         Self {
             slots,
             key,
+            drawn: 0,
             used: 0,
             waiting: 0,
             oldest: NONE,
@@ -239,11 +242,17 @@ where
         deprecated,
         reason = "the only keyed hash in core; what replaces it needs std"
     )]
-    pub(crate) fn hash(&self, what: &impl Hash) -> u64 {
+    fn hash(&self, what: &impl Hash) -> u64 {
         let [k0, k1] = self.key;
         let mut hasher = core::hash::SipHasher::new_with_keys(k0, k1);
         what.hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// The next random number, which no outsider can tell.
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.drawn = self.drawn.wrapping_add(1);
+        self.hash(&self.drawn)
     }
 
     fn bucket_of(&self, which: usize, index: u32) -> Option<u32> {

@@ -1,6 +1,6 @@
 //! What leaves the endpoint by itself: transmissions, retransmissions, timers and events (RFC 7252, 4.2).
 
-use core::{hash::Hash, time::Duration};
+use core::hash::Hash;
 
 use ace_wire::coap::{Code, Token, Type, Writer, option};
 
@@ -86,7 +86,7 @@ where
                 State::Unacknowledged => self.retransmit(now, index),
                 State::Awaiting => self.end(now, index, Outcome::TimedOut),
                 State::Leisure => {
-                    let expires = slot.since + self.lifetime(slot.confirmable);
+                    let expires = slot.since.after_millis(self.lifetime(slot.confirmable));
                     self.table.set_state(index, State::Silent);
                     self.table.set_due(index, expires);
                     self.table.ask_to_send(index, Outgoing::Stored);
@@ -103,7 +103,7 @@ where
         let Some(slot) = self.table.get(index) else {
             return;
         };
-        let expires = slot.since + self.lifetime(true);
+        let expires = slot.since.after_millis(self.lifetime(true));
         self.table.set_state(index, State::Promised);
         self.table.set_due(index, expires);
         self.table.ask_to_send(index, Outgoing::EmptyAck);
@@ -111,7 +111,9 @@ where
 
     // RFC 7252, 4.2
     fn retransmit(&mut self, now: Instant, index: u32) {
-        let span = self.transmission.max_transmit_span();
+        let span = self
+            .transmission
+            .span_millis(self.transmission.max_retransmit);
         let (max, minimum) = (
             self.transmission.max_retransmit,
             self.transmission.ack_timeout,
@@ -120,7 +122,7 @@ where
             return;
         };
         // A timer served late may leave no time for more: the last attempt then is the one before.
-        if slot.attempt >= max || now > slot.since + span {
+        if slot.attempt >= max || now > slot.since.after_millis(span) {
             let outcome = match slot.role {
                 Role::Request => Outcome::TimedOut,
                 Role::Notification => Outcome::ObserverGone,
@@ -131,7 +133,10 @@ where
         }
         slot.attempt += 1;
         slot.timeout = slot.timeout.saturating_mul(2);
-        let due = Instant(slot.due.0.saturating_add(slot.timeout)).max(now + minimum);
+        let due = slot
+            .due
+            .after_millis(slot.timeout.into())
+            .max(now + minimum);
         if slot.superseding {
             self.renew_id(index);
         }
@@ -186,7 +191,7 @@ where
             slot.send = Outgoing::Nothing;
             self.table.set_state(index, State::Over);
             self.table
-                .set_due(index, now + self.transmission.exchange_lifetime());
+                .set_due(index, now.after_millis(self.lifetime(true)));
         }
     }
 
@@ -225,7 +230,9 @@ where
             (false, Role::Request) => self
                 .table
                 .set_due(index, now + self.transmission.response_timeout),
-            (false, _) => self.table.set_due(index, now + self.lifetime(false)),
+            (false, _) => self
+                .table
+                .set_due(index, now.after_millis(self.lifetime(false))),
         }
         if role != Role::Response {
             self.table.know_token(index);
@@ -237,15 +244,14 @@ where
     /// RFC 7252, 4.2: the first timeout is random between ACK_TIMEOUT and ACK_TIMEOUT * ACK_RANDOM_FACTOR.
     fn start_timer(&mut self, now: Instant, index: u32) {
         let least = millis(self.transmission.ack_timeout);
-        let most = millis(self.transmission.longest_first_timeout());
+        let most = self.transmission.longest_first_millis();
         let timeout = least.saturating_add(self.draw(most.saturating_sub(least)));
         if let Some(slot) = self.table.get_mut(index) {
             slot.since = now;
             slot.attempt = 0;
-            slot.timeout = timeout;
+            slot.timeout = u32::try_from(timeout).unwrap_or(u32::MAX);
         }
-        self.table
-            .set_due(index, Instant(now.0.saturating_add(timeout)));
+        self.table.set_due(index, now.after_millis(timeout));
     }
 
     pub(crate) fn store(
@@ -267,12 +273,8 @@ where
     }
 
     /// How long a received message is remembered (RFC 7252, 4.8.2).
-    pub(crate) const fn lifetime(&self, confirmable: bool) -> Duration {
-        if confirmable {
-            self.transmission.exchange_lifetime()
-        } else {
-            self.transmission.non_lifetime()
-        }
+    pub(crate) fn lifetime(&self, confirmable: bool) -> u64 {
+        self.transmission.lifetime_millis(confirmable)
     }
 
     /// RFC 7252, 4.4: one variable for all peers, that passes over identifiers still known for this one.
@@ -289,11 +291,10 @@ where
 
     /// A number from 0 to `most` that no outsider can tell.
     pub(crate) fn draw(&mut self, most: u64) -> u64 {
-        self.drawn = self.drawn.wrapping_add(1);
-        let random = self.table.hash(&self.drawn);
-        most.checked_add(1)
-            .and_then(|bound| random.checked_rem(bound))
-            .unwrap_or(random)
+        let random = self.table.draw();
+        // A fraction of 32 bits, since a 64-bit division is 1 KB on a 32-bit device. Nothing waits longer than 49 days here.
+        let bound = most.saturating_add(1).min(1 << 32);
+        ((random >> 32) * bound) >> 32
     }
 
     /// Queues an empty message without a slot.
@@ -301,7 +302,7 @@ where
         self.control_with(peer, kind, Code::EMPTY, id, Token::EMPTY);
     }
 
-    /// Queues a message without a slot. Above eight nothing is queued: the peer asks again.
+    /// Queues a message without a slot. Above eight (two without `index`) nothing is queued: the peer asks again.
     pub(crate) fn control_with(&mut self, peer: P, kind: Type, code: Code, id: u16, token: Token) {
         let _dropped = self.controls.push_back(Control {
             peer,

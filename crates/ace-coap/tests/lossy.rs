@@ -319,6 +319,7 @@ fn flood_from_ten_thousand_peers_leaves_memory_bounded_and_exchanges_answered() 
 }
 
 #[test]
+#[cfg(feature = "index")]
 fn work_per_datagram_does_not_grow_with_the_table() {
     // 65,536 slots, all in use, and every datagram evicts one: with a scan of the table this would take hours.
     type Small = ace_coap::Endpoint<u32, Vec<ace_coap::Slot<u32, 32>>, 32>;

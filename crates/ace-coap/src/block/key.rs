@@ -30,11 +30,11 @@ impl OperationKey {
         Self(key)
     }
 
-    /// The first eight bytes as a number.
-    pub(super) fn number(&self) -> u64 {
+    /// The first four bytes as a number.
+    pub(super) fn number(&self) -> u32 {
         self.0
             .first_chunk()
-            .map_or(0, |bytes| u64::from_be_bytes(*bytes))
+            .map_or(0, |bytes| u32::from_be_bytes(*bytes))
     }
 }
 

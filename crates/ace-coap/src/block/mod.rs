@@ -111,7 +111,7 @@ trait Keyed {
 /// The set of slots a key belongs to.
 fn set_of<'s, T>(slots: &'s mut [T], key: &OperationKey) -> &'s mut [T] {
     let sets = (slots.len() / WAYS).max(1);
-    let set = (key.number() % sets as u64) as usize;
+    let set = key.number() as usize % sets;
     let start = set * WAYS;
     let end = if set + 1 == sets {
         slots.len()
@@ -144,12 +144,16 @@ const fn at_most_6(szx: u8) -> u8 {
     if szx > 6 { 6 } else { szx }
 }
 
-/// RFC 7959, 2.4 and 2.5: state may go after EXCHANGE_LIFETIME without use.
-const LIFETIME: core::time::Duration = crate::Transmission::DEFAULT.exchange_lifetime();
+/// Whether state may go: after EXCHANGE_LIFETIME without use.
+// RFC 7959, 2.4 and 2.5
+const fn is_over(now: crate::Instant, last_used: crate::Instant) -> bool {
+    const LIFETIME: u64 = crate::Transmission::DEFAULT.lifetime_millis(true);
+    now.0.saturating_sub(last_used.0) > LIFETIME
+}
 
 fn expire<T: Keyed>(slots: &mut [T], now: crate::Instant) {
     for slot in slots {
-        if slot.key().is_some() && now.saturating_sub(slot.last_used()) > LIFETIME {
+        if slot.key().is_some() && is_over(now, slot.last_used()) {
             slot.wipe();
         }
     }

@@ -148,8 +148,7 @@ where
             // RFC 7959, 2.5: a new start overwrites what was there.
             claim(slots, key)
         } else {
-            find(slots, key)
-                .filter(|slot| !slot.complete && now.saturating_sub(slot.last) <= super::LIFETIME)
+            find(slots, key).filter(|slot| !slot.complete && !super::is_over(now, slot.last))
         };
         let refused = Received::Refused(Refusal::new(Code::REQUEST_ENTITY_INCOMPLETE));
         let Some(slot) = slot else {

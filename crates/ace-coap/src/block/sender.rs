@@ -66,8 +66,7 @@ where
             return None;
         }
         let szx = self.szx;
-        let slot = find(self.slots.as_mut(), key)
-            .filter(|slot| now.saturating_sub(slot.last) <= super::LIFETIME);
+        let slot = find(self.slots.as_mut(), key).filter(|slot| !super::is_over(now, slot.last));
         let Some(slot) = slot else {
             // What has no body in the request can be answered anew, from the wanted block on.
             let again = request.code == Code::GET
