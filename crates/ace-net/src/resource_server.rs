@@ -2,6 +2,7 @@
 
 use std::{future::Future, io};
 
+use ace_dtls::CloseReason;
 use ace_oscore::storage::Storage;
 use ace_rs::{Config, Error, Event, EventKind, Outcome, ResourceServer, Resources, Slot};
 use tokio::net::UdpSocket;
@@ -14,9 +15,24 @@ use crate::{
 };
 
 /// The engine with room for a host: 64 tokens, 32 waiting for their first request, 64 observations, bodies of up to
-/// 4 KiB.
-pub type HostResourceServer<'c, R, S> =
-    ResourceServer<'c, Remote, R, S, Vec<Slot<Remote>>, 64, 32, 64, 256, 8, 4096>;
+/// 4 KiB, 64 DTLS sessions and 16 handshakes, whose messages may take 1.5 KiB.
+pub type HostResourceServer<'c, R, S> = ResourceServer<
+    'c,
+    Remote,
+    R,
+    S,
+    Vec<Slot<Remote>>,
+    64,
+    32,
+    64,
+    256,
+    8,
+    4096,
+    1152,
+    64,
+    16,
+    1536,
+>;
 
 /// Exchanges and kept answers at a time.
 const SLOTS: usize = 1024;
@@ -35,8 +51,8 @@ pub fn resource_server<'c, R: Resources, S: Storage>(
 }
 
 /// Serves on all of `sockets` until `shutdown` is ready: CoAP and DTLS are told apart by their first byte, so that each
-/// takes both, and answers leave by the socket that the request came by. With `trusted_clock` the system's time decides about `exp`; without it the server
-/// acts as a device that does not know the time.
+/// takes both, and answers leave by the socket that the request came by. With `trusted_clock` the system's time decides
+/// about `exp`; without it the server acts as a device that does not know the time.
 ///
 /// # Errors
 /// Those of the socket that do not concern a single peer.
@@ -99,6 +115,20 @@ fn log(event: &Event<Remote>) {
         EventKind::TokenExpired => info!(peer, "token expired"),
         EventKind::TokenReplaced => info!(peer, "token ended: its client has another"),
         EventKind::TokenRevoked => info!(peer, "token revoked"),
+        EventKind::SessionOpened => info!(peer, "session established"),
+        EventKind::SessionEnded(why) => info!(peer, %why, "session over"),
+        EventKind::HandshakeRefused(reason) => warn!(peer, %reason, "handshake refused"),
+        EventKind::HandshakeDoubted => {
+            let why = ace_dtls::Error::WrongKey;
+            warn!(peer, token = event.token.map(tracing::field::display), %why, "handshake failed");
+        }
+        // Anyone can cause the one by the thousand; the other was told when it was doubted.
+        EventKind::HandshakeFailed(
+            why @ (CloseReason::TimedOut | CloseReason::Failed(ace_dtls::Error::WrongKey)),
+        ) => {
+            debug!(peer, %why, "handshake given up");
+        }
+        EventKind::HandshakeFailed(why) => warn!(peer, %why, "handshake failed"),
         kind => info!(peer, ?kind, "token"),
     }
 }

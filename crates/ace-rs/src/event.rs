@@ -51,6 +51,10 @@ pub enum EventKind {
     /// A handshake was refused for the identity or key that the client presented (RFC 9202, 3.3.2).
     #[cfg(feature = "dtls")]
     HandshakeRefused(Refusal),
+    /// What should have ended a handshake does not verify: the client has another key than the token says, or somebody
+    /// else sent it. The handshake goes on, and fails as one with the wrong key unless the right message comes.
+    #[cfg(feature = "dtls")]
+    HandshakeDoubted,
     /// A handshake came to nothing.
     #[cfg(feature = "dtls")]
     HandshakeFailed(ace_dtls::CloseReason),

@@ -217,7 +217,7 @@ where
                 }
                 // Told when the credentials were looked at.
                 ServerEvent::Failed {
-                    reason: CloseReason::Failed(Error::Refused(_)),
+                    reason: CloseReason::Failed(Error::UnknownIdentity | Error::PeerKeyRefused),
                     ..
                 } => {}
                 ServerEvent::Failed {
@@ -226,6 +226,10 @@ where
                     reason,
                 } => {
                     let kind = EventKind::HandshakeFailed(reason);
+                    self.events.push(Some(address), token_of(claimed), kind);
+                }
+                ServerEvent::Doubted { address, claimed } => {
+                    let kind = EventKind::HandshakeDoubted;
                     self.events.push(Some(address), token_of(claimed), kind);
                 }
                 _ => {}

@@ -43,6 +43,14 @@ pub enum SessionEvent {
         /// Its address.
         address: SocketAddr,
     },
+    /// What should have ended a handshake does not verify: the peer has another key, or somebody else sent it. The
+    /// handshake goes on, and fails with [`Error::WrongKey`](ace_dtls::Error::WrongKey) unless the right message comes.
+    Doubted {
+        /// Where it came from.
+        address: SocketAddr,
+        /// What the peer claimed to be, without proof.
+        claimed: Credential,
+    },
     /// A handshake failed; there never was a session.
     Failed {
         /// Where it came from.

@@ -69,7 +69,7 @@ impl Sessions {
     pub(super) fn settle(&mut self, now: Instant, index: u32) {
         let mtu = usize::from(self.config.mtu).clamp(128, MAX_MTU);
         let mut out = [0; MAX_MTU];
-        let mut closed = None;
+        let (mut closed, mut doubted) = (None, None);
         while let Some(entry) = self.at_mut(index) {
             let room = out.get_mut(..mtu).unwrap_or(&mut []);
             let length = match &mut entry.link {
@@ -80,13 +80,18 @@ impl Sessions {
                 Link::HalfOpen { connection, .. } => connection.poll_event(),
                 Link::Open { session, .. } => session.poll_event(),
             } {
-                if let Event::Closed(reason) = event {
-                    closed = Some(reason);
+                match event {
+                    Event::Closed(reason) => closed = Some(reason),
+                    Event::Doubted => doubted = Some((entry.address, entry.claimed.clone())),
+                    _ => {}
                 }
             }
             let address = entry.address;
             let Some(length) = length else { break };
             self.queue(address, out.get(..length).unwrap_or(&[]));
+        }
+        if let Some((address, claimed)) = doubted {
+            self.happened(SessionEvent::Doubted { address, claimed });
         }
         if let Some(reason) = closed {
             return self.remove(index, Ended::Closed(reason));

@@ -180,6 +180,9 @@ fn log(event: &SessionEvent) {
         SessionEvent::Connected { peer, address } => {
             info!(peer = %address, credential = %peer.credential, "session established");
         }
+        SessionEvent::Doubted { address, claimed } => {
+            info!(peer = %address, %claimed, why = %Error::WrongKey, "handshake failed");
+        }
         SessionEvent::Failed {
             address,
             claimed,
@@ -195,11 +198,11 @@ fn log(event: &SessionEvent) {
 
 fn log_failed(peer: SocketAddr, claimed: &super::Credential, reason: Ended) {
     match reason {
-        // Anyone can cause these by the thousand.
+        // Anyone can cause these by the thousand; a wrong key was told when it was doubted.
         Ended::Expired
         | Ended::Evicted
         | Ended::Superseded
-        | Ended::Closed(CloseReason::TimedOut) => {
+        | Ended::Closed(CloseReason::TimedOut | CloseReason::Failed(Error::WrongKey)) => {
             debug!(%peer, %claimed, why = %reason, "handshake given up");
         }
         _ => info!(%peer, %claimed, why = %reason, "handshake failed"),

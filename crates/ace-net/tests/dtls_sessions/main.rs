@@ -371,11 +371,17 @@ fn rfc4279_2_a_wrong_key_is_told_and_named() {
             ace_dtls::Alert::DECRYPT_ERROR
         )))
     );
+    // At once, though the handshake goes on: whoever forged a Finished ends nobody's.
+    let doubted = SessionEvent::Doubted {
+        address: client.address,
+        claimed: Credential::Psk(b"client"[..].into()),
+    };
+    assert_eq!(server.events, [doubted]);
     server.wait(SessionLimits::default().handshake);
     assert_eq!(server.sessions.half_open(), 0);
     assert!(
         matches!(
-            &server.events[..],
+            &server.events[1..],
             [SessionEvent::Failed {
                 claimed: Credential::Psk(identity),
                 ..
