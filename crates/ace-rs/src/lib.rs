@@ -86,7 +86,7 @@
 //! | 656, 608 | each of `TOKENS` and `UNCONFIRMED`, of which `SCOPE` = 128 |
 //! | 96, 88 | each of `OBSERVERS` |
 //! | 3,272, 3,248 | each of `TRANSFERS`: three bodies of `BODY` = 1024 |
-//! | 1,328 | each slot of the endpoint, with `MTU` = 1152 |
+//! | 1,288 | each slot of the endpoint, with `MTU` = 1152; 40 more with the feature `index` of `ace-coap` |
 //!
 //! With `OBSERVERS` = 2, `SCOPE` = 64, `TRANSFERS` = 1, `BODY` and `MTU` = 512 it is 13,568 bytes on a 32-bit machine. A call uses up
 //! to about 4 x `MTU` + 2 x `BODY` bytes of stack beside what cryptography needs.

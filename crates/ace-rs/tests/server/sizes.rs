@@ -45,5 +45,8 @@ fn sizes_are_those_of_the_documentation() {
         more(size_of::<Server<4, 4, 4, 128, 2, 2048>>()),
         size_of::<Slot<SocketAddr, 1152>>(),
     ];
-    assert_eq!(measured, [30_608, 680, 680, 96, 512, 3_272, 6_144, 1_328]);
+    let documented = [29_704, 680, 680, 96, 512, 3_272, 6_144, 1_288];
+    // Where something else in the build has asked for the index of `ace-coap`.
+    let with_index = [30_344, 680, 680, 96, 512, 3_272, 6_144, 1_328];
+    assert!([documented, with_index].contains(&measured), "{measured:?}");
 }
