@@ -351,6 +351,8 @@ pub struct Bench {
     pub rng: SeededRandom,
     pub flash: Flash,
     pub next_id: u16,
+    /// What was sent to clients that have not fetched it.
+    pub mail: Vec<(u16, Vec<u8>)>,
 }
 
 impl Bench {
@@ -374,6 +376,7 @@ impl Bench {
             rng,
             flash,
             next_id: 1,
+            mail: Vec::new(),
         }
     }
 

@@ -239,22 +239,26 @@ impl Door {
             let mut quiet = true;
             while let Some(len) = self.connection.poll_transmit(&mut buffer) {
                 quiet = false;
-                for (to, datagram) in bench.exchange(self.peer, &buffer[..len]) {
-                    if to == self.peer {
-                        self.take(&datagram);
-                    }
-                }
+                let sent = bench.exchange(self.peer, &buffer[..len]);
+                bench.mail.extend(sent);
             }
-            for (to, datagram) in bench.sent() {
-                quiet = false;
-                if to == self.peer {
-                    self.take(&datagram);
-                }
-            }
+            quiet &= !self.fetch(bench);
             if quiet {
                 return;
             }
         }
+    }
+
+    /// Takes what the server has sent to this client; whether there was something.
+    fn fetch(&mut self, bench: &mut Bench) -> bool {
+        let sent = bench.sent();
+        bench.mail.extend(sent);
+        let (mine, others): (Vec<_>, Vec<_>) = core::mem::take(&mut bench.mail)
+            .into_iter()
+            .partition(|(to, _)| *to == self.peer);
+        bench.mail = others;
+        mine.iter().for_each(|(_, datagram)| self.take(datagram));
+        !mine.is_empty()
     }
 
     pub fn take(&mut self, datagram: &[u8]) {
@@ -293,16 +297,24 @@ impl Door {
         out[..len].to_vec()
     }
 
+    /// Acknowledges a confirmable message.
+    pub fn acknowledge(&mut self, bench: &mut Bench, message: &Owned) {
+        let [high, low] = message.id.to_be_bytes();
+        let mut out = [0; 64];
+        let empty = [0x60, 0, high, low];
+        let len = self.connection.send(&empty, &mut out).unwrap();
+        assert_eq!(bench.exchange(self.peer, &out[..len]), []);
+    }
+
     pub fn ask(&mut self, bench: &mut Bench, request: &Owned) -> Option<Owned> {
         self.next += 1;
         let mut request = request.clone();
         request.id = self.next;
         request.token = Token::new(&self.next.to_be_bytes()).unwrap();
         let datagram = self.seal(&request);
-        for (to, datagram) in bench.exchange(self.peer, &datagram) {
-            assert_eq!(to, self.peer);
-            self.take(&datagram);
-        }
+        let sent = bench.exchange(self.peer, &datagram);
+        bench.mail.extend(sent);
+        self.fetch(bench);
         let at = self
             .came
             .iter()
