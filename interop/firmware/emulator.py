@@ -4,8 +4,13 @@ import dataclasses
 import pathlib
 import secrets
 import subprocess
+import sys
 import threading
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from bench import free_port  # noqa: E402
 
 # Nanoseconds of the board's time for an instruction (2 to the power of SHIFT), and for a cycle of its clock.
 SHIFT = 4
@@ -51,6 +56,21 @@ class Board:
         )
         self.listener = threading.Thread(target=self.listen, args=(self.process,), daemon=True)
         self.listener.start()
+
+    def serve(self, tries: int = 5) -> int:
+        """Starts the board and waits until it serves; the port of the host's loopback that leads to its CoAP port."""
+        for _ in range(tries):
+            port = free_port()
+            self.start(port)
+            try:
+                self.wait_for("ready")
+                return port
+            except AssertionError:
+                taken = any("forward" in line for line in self.lines)
+                self.kill()
+                if not taken:
+                    raise
+        raise AssertionError(f"no port of {tries} was free")
 
     def listen(self, process: subprocess.Popen) -> None:
         with open(self.folder / "console.log", "a") as log:

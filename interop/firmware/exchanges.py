@@ -102,9 +102,7 @@ class Lock:
             self.site.ace("grant", "alice", "lock", scope)
         self.site.serve()
         self.board = Board(bench.place / "board", image, provision.resource_server(bundle))
-        self.port = free_port()
-        self.board.start(self.port)
-        self.board.wait_for("ready")
+        self.port = self.board.serve()
 
     def ask(self, method: str, path: str, *payload: str) -> str:
         """What our own client gets."""

@@ -73,6 +73,7 @@ impl<T> Taken<T> {
     ///
     /// # Panics
     /// The second time.
+    #[expect(clippy::mut_from_ref, reason = "once")]
     pub fn take(&'static self) -> &'static mut T {
         assert!(!self.taken.swap(true, Ordering::Relaxed));
         // SAFETY: the first to come here, as `taken` says; no other reference to the inside is ever made.

@@ -5,7 +5,7 @@ use core::net::SocketAddrV4;
 use ace_coap::Instant;
 use ace_rs::{Config, Error, ResourceServer, Slot, TokenKey, TrustedKey};
 use board::{
-    Place, clock, console, give_up, network::Network, provision::Provision, random::Random, stack, wall_clock,
+    Place, Taken, clock, console, give_up, network::Network, provision::Provision, random::Random, stack, wall_clock,
 };
 
 use crate::{field, meter, meter::Meter, records::Records, things, things::Things};
@@ -20,7 +20,7 @@ type Engine = ResourceServer<
     SocketAddrV4,
     Things,
     Records,
-    [Slot<SocketAddrV4, MTU>; 3],
+    &'static mut [Slot<SocketAddrV4, MTU>; 3],
     4,
     2,
     1,
@@ -37,6 +37,7 @@ type Engine = ResourceServer<
 const HANDSHAKE: usize = if cfg!(feature = "es256") { 832 } else { 320 };
 
 static ENGINE: Place<Result<Engine, Error>> = Place::new();
+static SLOTS: Taken<[Slot<SocketAddrV4, MTU>; 3]> = Taken::new([const { Slot::new() }; 3]);
 static AUDIENCES: Place<[&'static str; 1]> = Place::new();
 static KEYS: Place<[TrustedKey<'static>; 1]> = Place::new();
 static CONFIG: Place<Config<'static>> = Place::new();
@@ -72,7 +73,7 @@ impl Serving {
             config
         });
         let mut meter = Meter::new("start");
-        let make = || ResourceServer::new(config, Things::new(), records, [const { Slot::new() }; 3], random);
+        let make = || ResourceServer::new(config, Things::new(), records, SLOTS.take(), random);
         let Ok(engine) = meter.engine(|| ENGINE.fill(make)) else { give_up("the server's engine does not start") };
         meter.next("datagram");
         Self { engine, meter, deepest: 0 }
