@@ -27,10 +27,17 @@ def oscore(context: dict) -> bytes:
     return fields + field(21, number(context["alg"])) + field(22, number(context["hkdf"]))
 
 
+def dtls(keys: dict) -> bytes:
+    if "psk" in keys:
+        return field(32, bytes.fromhex(keys["psk_identity"])) + field(33, bytes.fromhex(keys["psk"]))
+    return field(34, bytes.fromhex(keys["private_key"])) + field(35, bytes.fromhex(keys["peer_public_key"]))
+
+
 def client(bundle: dict, as_port: int, rs_port: int) -> bytes:
     """A client that reaches the authorization server and one resource server on the host's loopback."""
-    fields = field(1, address(as_port)) + field(2, bundle["as"]["uri"].encode()) + field(3, address(rs_port))
-    return fields + oscore(bundle["as"]["oscore"])
+    server = bundle["as"]
+    fields = field(1, address(as_port)) + field(2, server["uri"].encode()) + field(3, address(rs_port))
+    return fields + (oscore(server["oscore"]) if server.get("oscore") else dtls(server["dtls"]))
 
 
 def resource_server(bundle: dict) -> bytes:
@@ -38,4 +45,14 @@ def resource_server(bundle: dict) -> bytes:
     key = bundle["token_keys"][0]
     fields = field(2, bundle["as"]["uri"].encode()) + field(48, bundle["audience"].encode())
     fields += field(49, bundle["issuer"].encode()) + field(50, bytes.fromhex(key["kid"]))
-    return fields + field(51, number(key["alg"])) + field(52, bytes.fromhex(key["k"]))
+    fields += field(51, number(key["alg"])) + field(52, bytes.fromhex(key.get("k") or key["public_key"]))
+    if bundle.get("key_derivation_key"):
+        fields += field(53, bytes.fromhex(bundle["key_derivation_key"]))
+    own = (bundle["as"].get("dtls") or {}).get("private_key")
+    return fields + (field(54, bytes.fromhex(own)) if own else b"")
+
+
+def both(client_fields: bytes, server_fields: bytes) -> bytes:
+    """One device that is client and resource server; it has one authorization server."""
+    assert client_fields[8] == 2 and server_fields[0] == 2, "the second field of one and the first of the other: its URI"
+    return client_fields + server_fields[2 + server_fields[1]:]
