@@ -75,10 +75,10 @@ class Site:
         assert finished.code == 0, f"ace {' '.join(map(str, arguments))}: {finished.log}"
         return finished.out
 
-    def bundle(self, kind: str, name: str, profile: str) -> tuple[pathlib.Path, dict]:
+    def bundle(self, kind: str, name: str, *options: str, profile: str = "oscore") -> tuple[pathlib.Path, dict]:
         """Registers a client ("client") or a resource server ("rs")."""
         option, more = PROFILES[profile]
-        printed = self.ace(kind, "add", name, "--profile", option, *(more if kind == "rs" else []))
+        printed = self.ace(kind, "add", name, "--profile", option, *(more if kind == "rs" else []), *options)
         return self.bench.write(f"{name}.json", printed), json.loads(printed)
 
     def grant(self, client: str, rs: str, *scopes: str) -> None:
@@ -97,8 +97,8 @@ class Thermometer:
 
     def __init__(self, bench: Bench, profile: str):
         self.site = Site(bench)
-        path, _ = self.site.bundle("rs", "thermo", profile)
-        _, alice = self.site.bundle("client", "alice", profile)
+        path, _ = self.site.bundle("rs", "thermo", profile=profile)
+        _, alice = self.site.bundle("client", "alice", profile=profile)
         self.site.grant("alice", "thermo", "GET /temp", "PUT /led")
         self.site.serve()
         port = free_port()
@@ -129,8 +129,8 @@ class Lock:
         self.bench = bench
         self.profile = profile
         self.site = site or Site(bench)
-        _, bundle = self.site.bundle("rs", "lock", profile)
-        self.path, self.bundle = self.site.bundle("client", "bob", profile)
+        _, bundle = self.site.bundle("rs", "lock", profile=profile)
+        self.path, self.bundle = self.site.bundle("client", "bob", profile=profile)
         self.site.grant("bob", "lock", "GET /temp", "GET,PUT /lock")
         if site is None:
             self.site.serve()
@@ -237,7 +237,7 @@ def _(bench: Bench, image: pathlib.Path) -> Measured:
     for _ in range(8):
         identity, key = (bytes.fromhex(own[name]) for name in ("psk_identity", "psk"))
         if 0 in key:
-            path, bundle = lock.site.bundle("client", "bob" + secrets.token_hex(2), "psk")
+            path, bundle = lock.site.bundle("client", "bob" + secrets.token_hex(2), profile="psk")
             lock.site.grant(bundle["name"], "lock", "GET /temp", "GET,PUT /lock")
             own = bundle["as"]["dtls"]
             continue

@@ -6,6 +6,7 @@ use ace_client::AsSecurity;
 use ace_crypto::{Signature, SigningKey, VerifyingKey};
 use board::provision::Provision;
 
+#[cfg(feature = "client")]
 use crate::field;
 
 /// How the authorization server is spoken to: over DTLS if there are keys for it, else over OSCORE. `None` if this image

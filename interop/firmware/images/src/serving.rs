@@ -34,7 +34,7 @@ type Engine = ResourceServer<
 >;
 
 /// Bytes of all messages of a handshake: more with public keys.
-const HANDSHAKE: usize = if cfg!(feature = "es256") { 832 } else { 320 };
+const HANDSHAKE: usize = if cfg!(feature = "es256") { 832 } else { 512 };
 
 static ENGINE: Place<Result<Engine, Error>> = Place::new();
 static SLOTS: Taken<[Slot<SocketAddrV4, MTU>; 3]> = Taken::new([const { Slot::new() }; 3]);
