@@ -17,9 +17,7 @@ use crate::{
 };
 #[cfg(feature = "_ecc")]
 use crate::{
-    Decision,
     bytes::Writer,
-    hello::RAW_PUBLIC_KEY,
     keys::Premaster,
     signing::{self, Share},
 };
@@ -164,16 +162,16 @@ impl Handshake {
             Exchange::EcdhePsk => Step::ServerKeyExchange,
             #[cfg(feature = "_ecc")]
             Exchange::EcdheEcdsa => {
-                // RFC 7250, 4.2: without the answer it would be X.509
-                let raw = Some(&[RAW_PUBLIC_KEY][..]);
-                if answer.server_certificate_types != raw {
+                let ours = self.offers.certificates;
+                // RFC 7250, 4.2: without the answer it is X.509, and a raw client key not wanted
+                if !ours.is_in(answer.server_certificate_types) {
                     return Err(Error::CertificateType);
                 }
-                match answer.client_certificate_types {
-                    None => {}
-                    types if types == raw => self.raw_client_key = true,
-                    _ => return Err(Error::CertificateType),
+                self.client_certificate = ours.is_in(answer.client_certificate_types);
+                if !self.client_certificate && answer.client_certificate_types.is_some() {
+                    return Err(Error::CertificateType);
                 }
+                self.certificate_type = ours;
                 Step::ServerCertificate
             }
         };
@@ -189,22 +187,11 @@ impl Handshake {
         session: &mut Session,
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
-        let (_, body) = self.messages.incoming().ok_or(Error::Decode)?;
-        let spki = signing::parse_certificate(body)?;
-        let key = signing::parse_key(spki)?;
-        match context.credentials.accept_key(&key) {
-            Decision::Accept(peer) => self.peer = Peer::Key(peer),
-            Decision::Refuse => return Err(Error::PeerKeyRefused),
-            Decision::RefuseWith(alert) => {
-                session.refusal = Some(alert);
-                return Err(Error::PeerKeyRefused);
-            }
-            Decision::Pending => return Ok(Progress::Waiting),
+        let progress = self.take_certificate(session, context)?;
+        if progress == Progress::Taken {
+            self.step = Step::ServerKeyExchange;
         }
-        let body = self.take();
-        self.spki = body.skip(3);
-        self.step = Step::ServerKeyExchange;
-        Ok(Progress::Taken)
+        Ok(progress)
     }
 
     fn server_key_exchange(&mut self) -> Result<Progress, Error> {
@@ -237,7 +224,7 @@ impl Handshake {
             #[cfg(feature = "_ecc")]
             Exchange::EcdheEcdsa => {
                 let share = Share::read(&mut reader, self.config.groups)?;
-                let key = signing::parse_key(self.messages.get(self.spki))?;
+                let key = self.peer_key()?;
                 let randoms = self.randoms()?;
                 signing::verify(
                     &key,
@@ -350,11 +337,11 @@ impl Handshake {
             return Ok(false);
         };
         let key = context.credentials.signing_key().filter(|key| {
-            self.raw_client_key && signing::offers(self.messages.get(request), key.algorithm())
+            self.client_certificate
+                && self.certificate_type.has_own(context.credentials)
+                && signing::offers(self.messages.get(request), key.algorithm())
         });
-        self.write(messages::CERTIFICATE, &|w| {
-            signing::write_certificate(key, w)
-        })?;
+        self.write_certificate(key, context.credentials)?;
         Ok(key.is_some())
     }
 

@@ -4,6 +4,8 @@ use ace_crypto::{CryptoRng, Secret};
 #[cfg(feature = "_ecc")]
 use ace_crypto::{EphemeralKey, KeyAgreement};
 
+#[cfg(feature = "_ecc")]
+use crate::certificate::CertificateType;
 use crate::{
     Accept, CipherSuite, CloseReason, Config, Credentials, Error, Event, Instant, Peer, Received,
     Role, Session,
@@ -110,9 +112,11 @@ pub(crate) struct Handshake<B: ?Sized = [u8]> {
     /// Client: where the signature algorithms of the CertificateRequest lie, and whether there was one.
     #[cfg(feature = "_ecc")]
     pub(crate) request: Option<Span>,
-    /// Raw public keys from the client were agreed on (RFC 7250, 4.2).
     #[cfg(feature = "_ecc")]
-    pub(crate) raw_client_key: bool,
+    pub(crate) certificate_type: CertificateType,
+    /// The client may send a Certificate of that type (RFC 7250, 4.2).
+    #[cfg(feature = "_ecc")]
+    pub(crate) client_certificate: bool,
     /// The application was asked and has not decided.
     waiting: bool,
     /// Records that should have been the peer's Finished did not verify; and the application is to be told.
@@ -354,7 +358,9 @@ impl<const N: usize> Handshake<[u8; N]> {
             #[cfg(feature = "_ecc")]
             request: None,
             #[cfg(feature = "_ecc")]
-            raw_client_key: false,
+            certificate_type: CertificateType::RawPublicKey,
+            #[cfg(feature = "_ecc")]
+            client_certificate: false,
             waiting: false,
             doubted: false,
             tell_doubt: false,
@@ -410,7 +416,7 @@ impl Handshake {
             self.share = Span::EMPTY;
             self.spki = Span::EMPTY;
             self.request = None;
-            self.raw_client_key = false;
+            self.client_certificate = false;
         }
         self.doubted = false;
         self.tell_doubt = false;

@@ -93,6 +93,27 @@ pub trait Credentials {
         let _ = key;
         Decision::Refuse
     }
+
+    /// Both: our X.509 certificates and what those of peers are held against. If there are any, suites with keys use these alone, and no raw
+    /// public keys.
+    #[cfg(feature = "x509")]
+    fn x509(&self) -> Option<&crate::X509> {
+        None
+    }
+
+    /// Both: whether the connection may be with the holder of this chain, the peer's certificate first, which has been verified; the number goes to
+    /// [`Peer::Key`].
+    ///
+    /// The peer has not proved yet that it holds the private key.
+    #[cfg(feature = "x509")]
+    fn accept_chain(
+        &mut self,
+        chain: &[rustls_pki_types::CertificateDer<'_>],
+        key: &VerifyingKey,
+    ) -> Decision<u64> {
+        let _ = (chain, key);
+        Decision::Refuse
+    }
 }
 
 /// The credentials of a client with one pre-shared key.

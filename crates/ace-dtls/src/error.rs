@@ -32,7 +32,7 @@ pub enum Error {
     RenegotiationInfo,
     /// The peer's Connection ID is longer than [`MAX_CID`](crate::MAX_CID).
     ConnectionIdTooLong,
-    /// No raw public keys with the peer (RFC 7250, 4.2).
+    /// No raw public keys with the peer, or nothing else where there are X.509 certificates (RFC 7250, 4.2).
     CertificateType,
     /// The client sent no key although it must (RFC 5246, 7.4.6).
     NoPeerKey,
@@ -48,6 +48,21 @@ pub enum Error {
     IdentityTooLong,
     /// The application has no credentials for any suite or for the one chosen, or they are too long.
     NoCredentials,
+    /// An X.509 certificate that is none, is revoked, or breaks a rule of its kind (RFC 5280).
+    #[cfg(feature = "x509")]
+    CertificateInvalid,
+    /// An X.509 certificate that is not valid now.
+    #[cfg(feature = "x509")]
+    CertificateExpired,
+    /// No chain of X.509 certificates leads to a trust anchor.
+    #[cfg(feature = "x509")]
+    UnknownIssuer,
+    /// The server's X.509 certificate is for another name, or there is none to compare with.
+    #[cfg(feature = "x509")]
+    CertificateName,
+    /// An X.509 certificate that is not for this use (RFC 5280, 4.2.1.12).
+    #[cfg(feature = "x509")]
+    CertificatePurpose,
     /// A curve that was not offered, or a public key that is no point on it (RFC 8422, 5.4, 5.10, 5.11).
     KeyShare,
     /// A signature algorithm that was not offered or does not fit the key (RFC 5246, 7.4.3, 7.4.8).
@@ -93,6 +108,14 @@ impl Error {
             Self::CertificateType | Self::PeerKeyUnsupported => Alert::UNSUPPORTED_CERTIFICATE,
             Self::PeerKeyInvalid => Alert::BAD_CERTIFICATE,
             Self::PeerKeyRefused => Alert::CERTIFICATE_UNKNOWN,
+            #[cfg(feature = "x509")]
+            Self::CertificateInvalid | Self::CertificateName => Alert::BAD_CERTIFICATE,
+            #[cfg(feature = "x509")]
+            Self::CertificateExpired => Alert::CERTIFICATE_EXPIRED,
+            #[cfg(feature = "x509")]
+            Self::UnknownIssuer => Alert::UNKNOWN_CA,
+            #[cfg(feature = "x509")]
+            Self::CertificatePurpose => Alert::UNSUPPORTED_CERTIFICATE,
             Self::UnknownIdentity | Self::IdentityTooLong => Alert::UNKNOWN_PSK_IDENTITY,
             Self::Signature | Self::Finished | Self::WrongKey => Alert::DECRYPT_ERROR,
             Self::SequenceExhausted => Alert::CLOSE_NOTIFY,
@@ -130,6 +153,16 @@ impl fmt::Display for Error {
             Self::UnknownIdentity => "unknown PSK identity",
             Self::IdentityTooLong => "PSK identity too long",
             Self::NoCredentials => "no credentials for the cipher suite",
+            #[cfg(feature = "x509")]
+            Self::CertificateInvalid => "peer's certificate is invalid",
+            #[cfg(feature = "x509")]
+            Self::CertificateExpired => "peer's certificate is not valid now",
+            #[cfg(feature = "x509")]
+            Self::UnknownIssuer => "peer's certificate has no trusted issuer",
+            #[cfg(feature = "x509")]
+            Self::CertificateName => "peer's certificate is for another name",
+            #[cfg(feature = "x509")]
+            Self::CertificatePurpose => "peer's certificate is for another use",
             Self::KeyShare => "invalid key share",
             Self::SignatureAlgorithm => "signature algorithm not offered or of another key",
             Self::Signature => "signature does not verify",

@@ -1,5 +1,7 @@
 //! ClientHello, ServerHello and HelloVerifyRequest with their extensions (RFC 5246, 7.4.1; RFC 6347, 4.2.1).
 
+#[cfg(feature = "_ecc")]
+use crate::certificate::CertificateType;
 use crate::{
     CipherSuite, Credentials, Error, Role,
     bytes::{Reader, Writer},
@@ -38,9 +40,6 @@ const KNOWN: [u16; 10] = [
     RENEGOTIATION_INFO,
 ];
 
-/// RawPublicKey among the certificate types (RFC 7250, 3).
-#[cfg(feature = "_ecc")]
-pub(crate) const RAW_PUBLIC_KEY: u8 = 2;
 /// uncompressed among the point formats (RFC 8422, 5.1.2).
 const UNCOMPRESSED: u8 = 0;
 
@@ -230,6 +229,8 @@ pub(crate) struct Offers {
     psk: bool,
     #[cfg(feature = "_ecc")]
     keys: bool,
+    #[cfg(feature = "_ecc")]
+    pub(crate) certificates: CertificateType,
 }
 
 impl Offers {
@@ -237,6 +238,8 @@ impl Offers {
         psk: false,
         #[cfg(feature = "_ecc")]
         keys: false,
+        #[cfg(feature = "_ecc")]
+        certificates: CertificateType::RawPublicKey,
     };
 
     pub(crate) fn of(credentials: &dyn Credentials) -> Self {
@@ -245,6 +248,8 @@ impl Offers {
             psk,
             #[cfg(feature = "_ecc")]
             keys: !psk || credentials.signing_key().is_some(),
+            #[cfg(feature = "_ecc")]
+            certificates: CertificateType::of(credentials),
         }
     }
 
@@ -307,7 +312,12 @@ impl Offer<'_> {
                 SUPPORTED_GROUPS | EC_POINT_FORMATS => {
                     self.any(Exchange::EcdheEcdsa) || self.any(Exchange::EcdhePsk)
                 }
-                // RFC 5246, 7.4.1.4.1; RFC 7250, 4.1
+                // RFC 7250, 4.1: X.509 without them
+                #[cfg(feature = "_ecc")]
+                CLIENT_CERTIFICATE_TYPE | SERVER_CERTIFICATE_TYPE => {
+                    self.any(Exchange::EcdheEcdsa) && self.offers.certificates.is_raw()
+                }
+                // RFC 5246, 7.4.1.4.1
                 #[cfg(feature = "_ecc")]
                 _ => self.any(Exchange::EcdheEcdsa),
                 #[cfg(not(feature = "_ecc"))]
@@ -349,7 +359,9 @@ impl Offer<'_> {
             #[cfg(feature = "_ecc")]
             SIGNATURE_ALGORITHMS => crate::signing::write_algorithms(w),
             #[cfg(feature = "_ecc")]
-            CLIENT_CERTIFICATE_TYPE | SERVER_CERTIFICATE_TYPE => w.put(&[1, RAW_PUBLIC_KEY]),
+            CLIENT_CERTIFICATE_TYPE | SERVER_CERTIFICATE_TYPE => {
+                w.put(&[1, CertificateType::RawPublicKey as u8])
+            }
             _ => {}
         }
     }
@@ -394,8 +406,10 @@ pub(crate) struct Answer {
     pub(crate) extended_master_secret: bool,
     pub(crate) renegotiation_info: bool,
     pub(crate) point_formats: bool,
-    pub(crate) raw_client_key: bool,
-    pub(crate) raw_server_key: bool,
+    #[cfg(feature = "_ecc")]
+    pub(crate) client_certificate_type: Option<CertificateType>,
+    #[cfg(feature = "_ecc")]
+    pub(crate) server_certificate_type: Option<CertificateType>,
     pub(crate) record_size_limit: Option<u16>,
     pub(crate) max_fragment_length: Option<MaxFragmentLength>,
     pub(crate) connection_id: Option<ConnectionId>,
@@ -427,12 +441,12 @@ impl Answer {
             w.extension(EC_POINT_FORMATS, |w| w.put(&[1, UNCOMPRESSED]));
         }
         #[cfg(feature = "_ecc")]
-        if self.raw_client_key {
-            w.extension(CLIENT_CERTIFICATE_TYPE, |w| w.u8(RAW_PUBLIC_KEY));
+        if let Some(kind) = self.client_certificate_type {
+            w.extension(CLIENT_CERTIFICATE_TYPE, |w| w.u8(kind as u8));
         }
         #[cfg(feature = "_ecc")]
-        if self.raw_server_key {
-            w.extension(SERVER_CERTIFICATE_TYPE, |w| w.u8(RAW_PUBLIC_KEY));
+        if let Some(kind) = self.server_certificate_type {
+            w.extension(SERVER_CERTIFICATE_TYPE, |w| w.u8(kind as u8));
         }
         if let Some(limit) = self.record_size_limit {
             w.extension(RECORD_SIZE_LIMIT, |w| w.u16(limit));

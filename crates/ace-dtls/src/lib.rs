@@ -6,13 +6,13 @@
 //! memory of a fixed size. One engine for a microcontroller and for a server with many peers.
 //!
 //! **What it does not.** No sockets, no clock, and beside [`Server`] no table of connections: the caller finds the connection by address or by
-//! [`connection_id`], and decides how many there may be. No X.509, no resumption, no renegotiation, no compression, no DTLS 1.0 or
+//! [`connection_id`], and decides how many there may be. No resumption, no renegotiation, no compression, no DTLS 1.0 or
 //! 1.3. The hello of a client must have its cookie in its first fragment; messages that overtake others are discarded and come again
 //! with the peer's retransmission (RFC 6347, 4.2.2, allows that).
 //!
 //! **Covered.** RFC 6347 and, of RFC 5246, what it needs; suites of RFC 6655, 7251 and 8442 ([`CipherSuite`]); RFC 4279 and 5487
 //! (PSK), RFC 5489 (ECDHE_PSK); RFC 8422 (secp256r1, x25519, ecdsa_secp256r1_sha256, ed25519); RFC 7250 (raw public keys, both
-//! ways); RFC 7627 (extended master secret, required by default); RFC 5746 (indication sent, renegotiation refused);
+//! ways); RFC 5280 (X.509, with a feature); RFC 7627 (extended master secret, required by default); RFC 5746 (indication sent, renegotiation refused);
 //! RFC 9146 (Connection ID); RFC 6066, 4 and RFC 8449 (sizes of records). RFC 7925 and RFC 9202 name these as their profile.
 //!
 //! ```
@@ -78,7 +78,9 @@
 //! that belongs to no connection, and about those that look like [a new hello](is_client_hello) from the address of an established one: the old
 //! connection is not given up before the new one is established (RFC 6347, 4.2.8).
 //!
-//! **Features** (both on by default): `es256` (secp256r1, ECDSA), `eddsa` (x25519, Ed25519). Without either there are the plain PSK suites alone.
+//! **Features**: `es256` (secp256r1, ECDSA) and `eddsa` (x25519, Ed25519), both on by default; without either there are the plain PSK suites alone. `x509`
+//! is for hosts, since it needs `std`: chains of X.509 certificates both ways, verified by `rustls-webpki` against trust anchors, time, use and name, with
+//! the application's decision afterwards; see `X509`.
 //!
 //! A client offers what it has credentials for. It keeps its [`Connection`] where it is, and begins each anew in it
 //! ([`begin_client`](Connection::begin_client), [`take_session`](Connection::take_session)), where memory and stack are short.
@@ -124,10 +126,12 @@
     )
 )]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "x509"))]
 extern crate std;
 
 mod bytes;
+#[cfg(feature = "_ecc")]
+mod certificate;
 mod client;
 mod config;
 mod connection;
@@ -149,6 +153,8 @@ mod table;
 mod tests;
 mod time;
 mod window;
+#[cfg(feature = "x509")]
+mod x509;
 
 pub use config::{Config, ConnectionId, MAX_CID, MaxFragmentLength};
 pub use connection::{Connection, DEFAULT_BUFFER};
@@ -160,6 +166,8 @@ pub use session::{Data, Received, Session};
 pub use suite::CipherSuite;
 pub use table::{Server, ServerEvent, SessionId};
 pub use time::Instant;
+#[cfg(feature = "x509")]
+pub use x509::X509;
 
 // What the first page promises.
 const IS_32_BIT: bool = size_of::<usize>() == 4;

@@ -16,7 +16,7 @@ use crate::{
     suite::Exchange,
 };
 #[cfg(feature = "_ecc")]
-use crate::{bytes::Writer, hello::RAW_PUBLIC_KEY, keys::Premaster, signing};
+use crate::{bytes::Writer, certificate::CertificateType, keys::Premaster, signing};
 
 /// What the hello leads to.
 struct Choice {
@@ -27,6 +27,9 @@ struct Choice {
     own_limit: Option<u16>,
     #[cfg(feature = "_ecc")]
     group: Option<KeyAgreement>,
+    /// The client may send a Certificate.
+    #[cfg(feature = "_ecc")]
+    client_certificate: bool,
 }
 
 impl Handshake {
@@ -101,11 +104,10 @@ impl Handshake {
                     .credentials
                     .signing_key()
                     .ok_or(Error::NoCredentials)?;
-                self.write(messages::CERTIFICATE, &|w| {
-                    signing::write_certificate(Some(key), w)
-                })?;
+                self.certificate_type = CertificateType::of(context.credentials);
+                self.write_certificate(Some(key), context.credentials)?;
                 self.write_share(choice.group, context)?;
-                if answer.raw_client_key {
+                if choice.client_certificate {
                     self.write(
                         messages::CERTIFICATE_REQUEST,
                         &signing::write_certificate_request,
@@ -167,26 +169,14 @@ impl Handshake {
         context: &mut Context<'_>,
     ) -> Result<Progress, Error> {
         let (_, body) = self.messages.incoming().ok_or(Error::Decode)?;
-        let spki = signing::parse_certificate(body)?;
-        if spki.is_empty() {
-            // RFC 5246, 7.4.6
+        // RFC 5246, 7.4.6: an empty list
+        if body == [0; 3] {
             if self.config.require_client_key {
                 return Err(Error::NoPeerKey);
             }
             self.take();
-        } else {
-            let key = signing::parse_key(spki)?;
-            match context.credentials.accept_key(&key) {
-                Decision::Accept(peer) => self.peer = Peer::Key(peer),
-                Decision::Refuse => return Err(Error::PeerKeyRefused),
-                Decision::RefuseWith(alert) => {
-                    session.refusal = Some(alert);
-                    return Err(Error::PeerKeyRefused);
-                }
-                Decision::Pending => return Ok(Progress::Waiting),
-            }
-            let body = self.take();
-            self.spki = body.skip(3);
+        } else if self.take_certificate(session, context)? == Progress::Waiting {
+            return Ok(Progress::Waiting);
         }
         self.step = Step::ClientKeyExchange;
         Ok(Progress::Taken)
@@ -247,7 +237,7 @@ impl Handshake {
     #[cfg(feature = "_ecc")]
     fn certificate_verify(&mut self) -> Result<Progress, Error> {
         let (_, body) = self.messages.incoming().ok_or(Error::Decode)?;
-        let key = signing::parse_key(self.messages.get(self.spki))?;
+        let key = self.peer_key()?;
         signing::verify(&key, &[self.messages.all()], Reader::new(body))?;
         self.take();
         self.step = Step::ChangeCipherSpec;
@@ -311,7 +301,12 @@ fn choose(
     let _ = group;
     let exchange = suite.exchange();
     let ecdhe = exchange != Exchange::Psk;
-    let raw_keys = is_ecdsa(exchange);
+    #[cfg(feature = "_ecc")]
+    let certificates =
+        Some(CertificateType::of(credentials)).filter(|_| exchange == Exchange::EcdheEcdsa);
+    #[cfg(feature = "_ecc")]
+    let client_certificate =
+        certificates.is_some_and(|kind| kind.is_in(offer.client_certificate_types));
     // RFC 8449, 5: max_fragment_length counts only without record_size_limit
     let ours = config.own_record_size();
     let sizes = ours.zip(offer.record_size_limit);
@@ -325,8 +320,13 @@ fn choose(
             extended_master_secret: offer.extended_master_secret,
             renegotiation_info: offer.renegotiation_info,
             point_formats: ecdhe && offer.point_formats,
-            raw_client_key: raw_keys && takes_raw_client_key(offer),
-            raw_server_key: raw_keys,
+            // RFC 7250, 4.2: only to those who asked
+            #[cfg(feature = "_ecc")]
+            client_certificate_type: certificates
+                .filter(|_| client_certificate && offer.client_certificate_types.is_some()),
+            #[cfg(feature = "_ecc")]
+            server_certificate_type: certificates
+                .filter(|_| offer.server_certificate_types.is_some()),
             record_size_limit: sizes.map(|(ours, _)| ours),
             max_fragment_length: fragment,
             connection_id: peer_cid.and(config.connection_id),
@@ -336,6 +336,8 @@ fn choose(
         own_limit: sizes.map(|(ours, _)| ours).or(fragment_bytes),
         #[cfg(feature = "_ecc")]
         group,
+        #[cfg(feature = "_ecc")]
+        client_certificate,
     })
 }
 
@@ -343,28 +345,6 @@ fn choose(
 type Group = Option<KeyAgreement>;
 #[cfg(not(feature = "_ecc"))]
 type Group = Option<core::convert::Infallible>;
-
-#[cfg(feature = "_ecc")]
-fn is_ecdsa(exchange: Exchange) -> bool {
-    exchange == Exchange::EcdheEcdsa
-}
-
-#[cfg(not(feature = "_ecc"))]
-const fn is_ecdsa(_: Exchange) -> bool {
-    false
-}
-
-#[cfg(feature = "_ecc")]
-fn takes_raw_client_key(offer: &crate::hello::Extensions<'_>) -> bool {
-    offer
-        .client_certificate_types
-        .is_some_and(|types| types.contains(&RAW_PUBLIC_KEY))
-}
-
-#[cfg(not(feature = "_ecc"))]
-const fn takes_raw_client_key(_: &crate::hello::Extensions<'_>) -> bool {
-    false
-}
 
 #[cfg(not(feature = "_ecc"))]
 fn fits(
@@ -410,11 +390,13 @@ fn fits(
             return Err(Error::NoCommonSuite);
         }
         // RFC 7250, 4.2
-        let raw = offer
-            .server_certificate_types
-            .is_some_and(|types| types.contains(&RAW_PUBLIC_KEY));
-        if !raw || (config.require_client_key && !takes_raw_client_key(offer)) {
+        let kind = CertificateType::of(credentials);
+        let client = kind.is_in(offer.client_certificate_types);
+        if !kind.is_in(offer.server_certificate_types) || (config.require_client_key && !client) {
             return Err(Error::CertificateType);
+        }
+        if !kind.has_own(credentials) {
+            return Err(Error::NoCommonSuite);
         }
     }
     Ok(Some(group))

@@ -24,6 +24,10 @@ pub struct Keys {
     /// Answer `Pending` so many times before any decision.
     pub pending: usize,
     pub asked: usize,
+    #[cfg(feature = "x509")]
+    pub x509: Option<ace_dtls::X509>,
+    /// How many certificates the chain of the peer had.
+    pub chain: usize,
 }
 
 impl Keys {
@@ -67,6 +71,21 @@ impl Credentials for Keys {
             None => Decision::Refuse,
         }
     }
+
+    #[cfg(feature = "x509")]
+    fn x509(&self) -> Option<&ace_dtls::X509> {
+        self.x509.as_ref()
+    }
+
+    #[cfg(feature = "x509")]
+    fn accept_chain(
+        &mut self,
+        chain: &[rustls_pki_types::CertificateDer<'_>],
+        key: &VerifyingKey,
+    ) -> Decision<u64> {
+        self.chain = chain.len();
+        self.accept_key(key)
+    }
 }
 
 /// Client and server that know each other: by PSK, and by keys of the two algorithms.
@@ -80,6 +99,9 @@ pub fn pair_of_keys(client: Signature, server: Signature) -> (Keys, Keys) {
         accepted: vec![other.verifying_key().x()],
         pending: 0,
         asked: 0,
+        #[cfg(feature = "x509")]
+        x509: None,
+        chain: 0,
     };
     (keys(&client, &server), keys(&server, &client))
 }

@@ -7,10 +7,10 @@ use ace_testkit::SeededRandom;
 
 use super::{Keys, closed};
 
-pub struct Pair {
+pub struct Pair<const N: usize = 1536> {
     pub now: u64,
-    pub client: Connection,
-    pub server: Option<Connection>,
+    pub client: Connection<N>,
+    pub server: Option<Connection<N>>,
     pub server_config: Config,
     pub listener: Listener,
     pub client_keys: Keys,
@@ -33,6 +33,19 @@ impl Pair {
     }
 
     pub fn with(client: &Config, server: &Config, keys: (Keys, Keys)) -> Self {
+        Self::sized(client, server, keys)
+    }
+
+    pub fn connected(config: &Config, keys: (Keys, Keys)) -> Self {
+        let mut pair = Self::new(config, keys);
+        pair.run();
+        assert!(pair.both_established());
+        pair
+    }
+}
+
+impl<const N: usize> Pair<N> {
+    pub fn sized(client: &Config, server: &Config, keys: (Keys, Keys)) -> Self {
         let mut rng = SeededRandom::new(4);
         Self {
             now: 0,
@@ -49,7 +62,7 @@ impl Pair {
         }
     }
 
-    pub fn server(&mut self) -> &mut Connection {
+    pub fn server(&mut self) -> &mut Connection<N> {
         self.server.as_mut().expect("a server connection")
     }
 
@@ -137,13 +150,6 @@ impl Pair {
 
     pub fn run(&mut self) {
         self.run_with(|_, _, _| {});
-    }
-
-    pub fn connected(config: &Config, keys: (Keys, Keys)) -> Self {
-        let mut pair = Self::new(config, keys);
-        pair.run();
-        assert!(pair.both_established());
-        pair
     }
 
     pub fn both_established(&self) -> bool {
