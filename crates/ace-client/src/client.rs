@@ -4,18 +4,21 @@ use core::time::Duration;
 use ace_coap::{
     CryptoRng, Endpoint, Event as CoapEvent, Incoming, Instant, OutMessage, Slot, Transmit,
 };
-use ace_oscore::storage::{self, Key, Storage};
-use ace_oscore::{OscoreError, SecurityContext};
-use ace_wire::coap::{Code, Uri};
+#[cfg(feature = "oscore")]
+use ace_oscore::OscoreError;
+use ace_oscore::storage::{Key, Storage};
+use ace_wire::coap::{Code, Scheme, Uri};
 use zeroize::Zeroizing;
 
-use crate::flow::{Flow, Goal, Stage, Work};
-use crate::grant::Grant;
+use crate::dtls::{self, Wire};
+use crate::flow::{Authority, Flow, Goal, Link, Stage, Work};
+use crate::grant::{Grant, Keying};
 use crate::observe::Observed;
+use crate::oscore::Context;
 use crate::queue::{Queue, Queued};
 use crate::request::Stored;
 use crate::table::{Record, Table};
-use crate::{AsSecurity, Config, Event, Phase, Reason, Request, RequestError};
+use crate::{Config, Event, Phase, Reason, Request, RequestError};
 
 /// The client of RFC 9200 and RFC 9203, without IO: see the crate's first page.
 ///
@@ -41,8 +44,9 @@ pub struct Client<
 > {
     pub(crate) config: Config<'c, P>,
     pub(crate) storage: S,
-    pub(crate) endpoint: Endpoint<P, [Slot<P, MTU>; SLOTS], MTU>,
-    pub(crate) as_context: SecurityContext,
+    pub(crate) endpoint: Endpoint<Link<P>, [Slot<Link<P>, MTU>; SLOTS], MTU>,
+    pub(crate) wire: Wire<P, MTU>,
+    pub(crate) authority: Authority<P>,
     pub(crate) table: Table<P, TOKENS, GRANT>,
     /// Whether the storage has a record for the slot of the table.
     pub(crate) saved: [bool; TOKENS],
@@ -50,7 +54,7 @@ pub struct Client<
     /// A request taken while background work was under way.
     pub(crate) waiting: Option<P>,
     pub(crate) observed: Option<Observed<P>>,
-    pub(crate) work: Work<BODY>,
+    pub(crate) work: Work<BODY, HANDSHAKE>,
     pub(crate) flow: Option<Flow<P>>,
     pub(crate) queue: Queue,
     /// The record whose token is to be renewed once nothing else is under way.
@@ -81,7 +85,7 @@ pub enum ClientError {
     /// `as_security` holds a pre-shared key or an identity too long for DTLS, or empty ones.
     #[cfg(feature = "dtls")]
     AsCredential,
-    /// The storage does not work, or its record of sequence numbers is corrupt: without it the
+    /// The storage does not work, or its record of sequence numbers is corrupt: without it an OSCORE
     /// context with the authorization server must not be used (RFC 8613, B.1.1).
     Storage,
     /// `authz_info` is no absolute path.
@@ -123,7 +127,7 @@ impl<
 {
     /// A client that goes on from what its storage holds.
     ///
-    /// Saves one record: the sequence numbers it may use now.
+    /// With OSCORE towards the authorization server it saves one record: the sequence numbers it may use now.
     ///
     /// # Errors
     /// Configuration that cannot work, and a storage that does not.
@@ -142,25 +146,28 @@ impl<
             assert!(SLOTS >= 2, "a request, and room to remember the last");
             assert!(MTU >= 256, "MTU is too small for hints and tokens");
         }
-        Uri::parse(config.as_uri).map_err(|_| ClientError::AsUri)?;
+        let uri = Uri::parse(config.as_uri).map_err(|_| ClientError::AsUri)?;
         if !config.authz_info.starts_with('/') {
             return Err(ClientError::AuthzInfo);
         }
-        let parameters = match &config.as_security {
-            AsSecurity::Oscore(parameters) => parameters,
-            #[cfg(feature = "dtls")]
-            AsSecurity::Dtls(_) => return Err(ClientError::AsScheme),
+        let context = Context::with_authority(&config, &mut storage)?.map(Authority::Oscore);
+        let (authority, scheme) = match context {
+            Some(context) => (context, Scheme::Coap),
+            None => match dtls::Authority::of(&config)? {
+                Some(authority) => (Authority::Dtls(authority), Scheme::Coaps),
+                None => return Err(ClientError::AsScheme),
+            },
         };
-        let mut as_context = SecurityContext::derive(parameters).map_err(ClientError::AsContext)?;
-        let key = Key(config.storage_key);
-        storage::restore(&mut as_context, &mut storage, key, config.reservation)
-            .map_err(|_| ClientError::Storage)?;
+        if uri.scheme != scheme {
+            return Err(ClientError::AsScheme);
+        }
         let slots = core::array::from_fn(|_| Slot::new());
         let mut client = Self {
             endpoint: Endpoint::new(slots, config.transmission, rng),
             config,
             storage,
-            as_context,
+            wire: Wire::new(),
+            authority,
             table: Table::new(),
             saved: [false; TOKENS],
             request: Stored::new(),
@@ -262,24 +269,37 @@ impl<
         rng: &mut dyn CryptoRng,
     ) {
         let caller = &mut Caller { now, wall, rng };
-        match self.endpoint.handle(now, peer, datagram) {
+        if dtls::is_record(datagram) {
+            self.receive_record(caller, peer, datagram);
+        } else {
+            self.receive_message(caller, Link::clear(peer), datagram);
+        }
+        self.settle(caller);
+    }
+
+    /// Takes a CoAP message that came by `link`.
+    pub(crate) fn receive_message(
+        &mut self,
+        caller: &mut Caller<'_>,
+        link: Link<P>,
+        message: &[u8],
+    ) {
+        match self.endpoint.handle(caller.now, link, message) {
             Incoming::Request { exchange, .. } => {
                 // A client has no resources.
-                let _gone = self
-                    .endpoint
-                    .respond(now, exchange, &OutMessage::new(Code::NOT_FOUND));
+                let answer = OutMessage::new(Code::NOT_FOUND);
+                let _gone = self.endpoint.respond(caller.now, exchange, &answer);
             }
             Incoming::Response { request, message } => {
                 self.receive(caller, request, &message);
             }
             Incoming::Nothing(_) => {}
         }
-        self.settle(caller);
     }
 
     /// The next datagram to send, until `None`.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_, P>> {
-        self.endpoint.poll_transmit(now)
+        self.next_datagram(now)
     }
 
     /// The next event, until `None`. Its payload is good until the next call.
@@ -296,7 +316,7 @@ impl<
             None if self.queue.is_empty() => self.next_job().map(|(due, ..)| due),
             None => None,
         };
-        [own, self.endpoint.poll_timeout()]
+        [own, self.endpoint.poll_timeout(), self.handshake_due()]
             .into_iter()
             .flatten()
             .min()
@@ -306,6 +326,7 @@ impl<
     pub fn handle_timeout(&mut self, now: Instant, wall: Option<u64>, rng: &mut dyn CryptoRng) {
         self.endpoint.handle_timeout(now);
         let caller = &mut Caller { now, wall, rng };
+        self.handshake_timeout(caller);
         self.settle(caller);
         if self
             .flow
@@ -384,7 +405,16 @@ impl<
                 .unwrap_or(0);
             // Only what names an audience can be found again: addresses are not stored.
             let grant = bytes.get(..length).and_then(Grant::restore);
-            let named = |grant: &Grant<GRANT>| grant.view().is_some_and(|g| g.audience.is_some());
+            // And a token is of use only with its key, which for raw public keys is not stored with it.
+            let own = self.config.own();
+            let named = |grant: &Grant<GRANT>| {
+                let is_held = |keying: Keying<'_>| match keying {
+                    Keying::Oscore(_) => true,
+                    Keying::Dtls(material) => material.is_held(own),
+                };
+                let view = grant.view();
+                view.is_some_and(|g| g.audience.is_some() && is_held(g.keying))
+            };
             *slot = grant.filter(named).map(Record::new);
             if let Some(saved) = self.saved.get_mut(index) {
                 *saved = length > 0;

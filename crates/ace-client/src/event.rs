@@ -15,6 +15,8 @@ pub enum Phase {
     Upload,
     /// More rights for the key in use: token request and protected upload (RFC 9203, 3.1 and 4.1).
     Update,
+    /// A DTLS handshake with the resource server (RFC 9202, 3.2.2 and 3.3.2).
+    Handshake,
     /// The protected request.
     Access,
     /// Nothing but waiting for notifications (RFC 7641).
@@ -30,6 +32,9 @@ pub enum Step {
     Token,
     /// The upload of the token.
     Upload,
+    /// The DTLS handshake with the resource server; one with the authorization server is part of the
+    /// token request.
+    Handshake,
     /// The update of rights.
     Update,
     /// The protected request.
@@ -42,6 +47,7 @@ impl From<Step> for Phase {
             Step::Hints => Self::Hints,
             Step::Token => Self::Token,
             Step::Upload => Self::Upload,
+            Step::Handshake => Self::Handshake,
             Step::Update => Self::Update,
             Step::Access => Self::Access,
         }
@@ -58,6 +64,12 @@ pub enum Reason {
     Reset,
     /// An answer without protection where protection was due; it may be anybody's.
     Unprotected(Code),
+    /// The peer of a DTLS handshake has another key than it must have: than the authorization server
+    /// named, or than was configured.
+    WrongKey,
+    /// A DTLS handshake failed, or a session ended.
+    #[cfg(feature = "dtls")]
+    Dtls(ace_dtls::CloseReason),
     /// An answer under OSCORE that does not verify.
     Verification,
     /// A request that is not idempotent, perhaps carried out and perhaps not: it is not sent twice.
@@ -76,13 +88,15 @@ pub enum Reason {
     UnknownLifetime,
     /// Token that has already expired.
     Expired,
-    /// `ace_profile` is another than `coap_oscore` (RFC 9200, 5.8.4.3).
+    /// The token is for a profile that is not built in (RFC 9200, 5.8.4.3).
     Profile(i64),
     /// `token_type` is another than PoP (RFC 9200, 5.8.4.2).
     TokenType(i64),
-    /// `cnf` is no OSCORE input material with `id` and `ms` (RFC 9203, 3.2).
+    /// `cnf` and `rs_cnf` are not what the profile asks for: OSCORE input material with `id` and `ms` (RFC 9203,
+    /// 3.2), a symmetric key with `kid` (RFC 9202, 3.3.1), or the client's own key with the resource
+    /// server's (RFC 9202, 3.2.1).
     Confirmation,
-    /// OSCORE input material of another version, with an algorithm not built in, with parameters
+    /// A key that cannot be used: of another curve than those built in, too long, or OSCORE input material of another version, with an algorithm not built in, with parameters
     /// that are not known or longer than this crate holds (RFC 9203, 3.2.1).
     InputMaterial,
     /// The resource server chose the client's own identifier (RFC 9203, 4.3).
@@ -158,7 +172,7 @@ pub enum Event<'a> {
         content_format: Option<u16>,
         /// The whole body.
         payload: &'a [u8],
-        /// Whether OSCORE protected it; `false` only for resources open to all.
+        /// Whether OSCORE or DTLS protected it; `false` only for resources open to all.
         protected: bool,
     },
     /// News about the observed resource (RFC 7641).
@@ -169,7 +183,7 @@ pub enum Event<'a> {
         content_format: Option<u16>,
         /// The whole body.
         payload: &'a [u8],
-        /// Whether OSCORE protected it.
+        /// Whether OSCORE or DTLS protected it.
         protected: bool,
     },
     /// The request was refused.
@@ -206,6 +220,9 @@ impl core::fmt::Display for Reason {
             Self::TimedOut => "no answer",
             Self::Reset => "the message was rejected with a Reset",
             Self::Unprotected(code) => return write!(f, "{code} without protection, which anyone may have sent"),
+            Self::WrongKey => "the peer of the DTLS handshake has another key than it must have",
+            #[cfg(feature = "dtls")]
+            Self::Dtls(reason) => return write!(f, "DTLS: {reason}"),
             Self::Verification => "an answer that does not verify",
             Self::UnknownOutcome => {
                 "no answer; the request may have been carried out and is not idempotent, so it was not sent again"
@@ -217,10 +234,10 @@ impl core::fmt::Display for Reason {
             Self::EchoLoop => "freshness was asked for again and again",
             Self::UnknownLifetime => "a token that does not say how long it lives",
             Self::Expired => "a token that has expired",
-            Self::Profile(number) => return write!(f, "a token for profile {number}, which is not coap_oscore"),
+            Self::Profile(number) => return write!(f, "a token for profile {number}, which this client does not speak"),
             Self::TokenType(number) => return write!(f, "a token of type {number}, which is not proof-of-possession"),
-            Self::Confirmation => "a token without OSCORE input material",
-            Self::InputMaterial => "OSCORE input material that this client cannot use",
+            Self::Confirmation => "a token without the key that its profile asks for",
+            Self::InputMaterial => "a key that this client cannot use",
             Self::SameIdentifier => "the client's own identifier",
             Self::ServerParameters => "a nonce or an identifier that is too long",
             Self::TooLong => "more than the client's buffers hold",

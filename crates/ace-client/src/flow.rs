@@ -2,13 +2,13 @@
 //! first page has the picture.
 
 use ace_coap::{Instant, RequestId};
-use ace_oscore::RequestBinding;
 use ace_wire::coap::Code;
 use zeroize::Zeroize;
 
 use crate::Step;
-use crate::grant::NONCE;
+use crate::dtls::{self, Handshake, SessionId};
 use crate::hints::Hints;
+use crate::oscore::{self, Binding, Context};
 use crate::table::Which;
 use crate::transfer::Transfer;
 
@@ -32,6 +32,8 @@ pub(crate) enum Stage {
     Token,
     /// Upload to `/authz-info`, unprotected.
     Upload,
+    /// DTLS handshake with the resource server.
+    Connect,
     /// Token request for more rights with the same key.
     Ask,
     /// Upload of those rights, protected.
@@ -41,11 +43,17 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
+    /// Whether the stage's message is for the resource server and protected.
+    pub(crate) const fn is_with_rs(self) -> bool {
+        matches!(self, Self::Amend | Self::Access)
+    }
+
     pub(crate) const fn step(self) -> Step {
         match self {
             Self::Hints => Step::Hints,
             Self::Token => Step::Token,
             Self::Upload => Step::Upload,
+            Self::Connect => Step::Handshake,
             Self::Ask | Self::Amend => Step::Update,
             Self::Access => Step::Access,
         }
@@ -62,13 +70,39 @@ pub(crate) enum Protection {
     /// Not at all.
     Plain,
     /// Under the context with the authorization server.
-    As(RequestBinding),
+    As(Binding),
     /// Under a context of the flow's record.
     Rs {
         record: usize,
         which: Which,
-        binding: RequestBinding,
+        binding: Binding,
     },
+    /// In a session: of the authorization server or of the flow's record.
+    Session(SessionId),
+}
+
+/// The other end of an exchange. A message in a session has nothing to do with one in another session or in the clear
+/// (RFC 7252, 9.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Link<P> {
+    pub peer: P,
+    pub session: Option<SessionId>,
+}
+
+impl<P> Link<P> {
+    /// Without a session.
+    pub(crate) const fn clear(peer: P) -> Self {
+        Self {
+            peer,
+            session: None,
+        }
+    }
+}
+
+/// What protects the exchanges with the authorization server.
+pub(crate) enum Authority<P> {
+    Oscore(Context),
+    Dtls(dtls::Authority<P>),
 }
 
 /// Longest Echo value (RFC 9175, 2.2.1).
@@ -77,6 +111,8 @@ pub(crate) const MAX_ECHO: usize = 40;
 pub(crate) const ECHOES: u8 = 3;
 /// How often one flow uploads one token. The second time is for a first answer that was forged.
 pub(crate) const UPLOADS: u8 = 2;
+/// After how many handshakes in one flow a session that gives no answer is not tried again.
+pub(crate) const HANDSHAKES: u8 = 2;
 /// How many tokens one flow asks for. The second is for a client-nonce learnt from a refusal.
 pub(crate) const TOKENS: u8 = 2;
 
@@ -96,9 +132,13 @@ pub(crate) struct Flow<P> {
     /// When the present attempt started: tokens count their lifetime from here.
     pub since: Instant,
     pub hints: Hints,
-    pub nonce1: [u8; NONCE],
-    pub id1: u8,
+    pub upload: oscore::Upload,
     pub uploads: u8,
+    pub handshakes: u8,
+    /// Whether the token of coap_dtls was sent inside a handshake.
+    pub carried: bool,
+    /// Whether the work buffer holds the token of an amendment and nothing else.
+    pub is_bare: bool,
     pub tokens: u8,
     /// Whether the resource server was asked for hints.
     pub probed: bool,
@@ -129,9 +169,11 @@ impl<P> Flow<P> {
             echoes: 0,
             since: now,
             hints: Hints::default(),
-            nonce1: [0; NONCE],
-            id1: 0,
+            upload: oscore::Upload::default(),
             uploads: 0,
+            handshakes: 0,
+            carried: false,
+            is_bare: false,
             tokens: 0,
             probed: false,
             denied: None,
@@ -143,27 +185,39 @@ impl<P> Flow<P> {
     }
 }
 
-/// The body being sent or received; wiped on drop.
-pub(crate) struct Work<const N: usize> {
-    bytes: [u8; N],
+/// The body being sent or received, or the handshake before it can be; wiped on drop.
+pub(crate) struct Work<const N: usize, const HANDSHAKE: usize> {
+    content: Content<N, HANDSHAKE>,
     len: usize,
 }
 
-impl<const N: usize> Work<N> {
+#[expect(clippy::large_enum_variant, reason = "there is one, and no heap")]
+enum Content<const N: usize, const HANDSHAKE: usize> {
+    Body([u8; N]),
+    Handshake(Handshake<HANDSHAKE>),
+}
+
+impl<const N: usize, const HANDSHAKE: usize> Work<N, HANDSHAKE> {
     pub(crate) const fn new() -> Self {
         Self {
-            bytes: [0; N],
+            content: Content::Body([0; N]),
             len: 0,
         }
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or(&[])
+        match &self.content {
+            Content::Body(bytes) => bytes.get(..self.len).unwrap_or(&[]),
+            Content::Handshake(_) => &[],
+        }
     }
 
     /// All of it, to be written; `set_len` afterwards.
     pub(crate) fn buffer(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        match &mut self.content {
+            Content::Body(bytes) => bytes,
+            Content::Handshake(_) => &mut [],
+        }
     }
 
     pub(crate) fn set_len(&mut self, len: usize) {
@@ -173,7 +227,7 @@ impl<const N: usize> Work<N> {
     /// Takes a copy; false if it does not fit.
     pub(crate) fn copy_from(&mut self, bytes: &[u8]) -> bool {
         self.wipe();
-        let Some(place) = self.bytes.get_mut(..bytes.len()) else {
+        let Some(place) = self.buffer().get_mut(..bytes.len()) else {
             return false;
         };
         place.copy_from_slice(bytes);
@@ -181,13 +235,41 @@ impl<const N: usize> Work<N> {
         true
     }
 
+    /// Empties it; a handshake under way is given up.
     pub(crate) fn wipe(&mut self) {
-        self.bytes.zeroize();
+        match &mut self.content {
+            Content::Body(bytes) => bytes.zeroize(),
+            Content::Handshake(_) => self.content = Content::Body([0; N]),
+        }
         self.len = 0;
     }
 }
 
-impl<const N: usize> Drop for Work<N> {
+#[cfg(feature = "dtls")]
+impl<const N: usize, const HANDSHAKE: usize> Work<N, HANDSHAKE> {
+    pub(crate) const fn handshake(&self) -> Option<&Handshake<HANDSHAKE>> {
+        match &self.content {
+            Content::Handshake(handshake) => Some(handshake),
+            Content::Body(_) => None,
+        }
+    }
+
+    pub(crate) const fn handshake_mut(&mut self) -> Option<&mut Handshake<HANDSHAKE>> {
+        match &mut self.content {
+            Content::Handshake(handshake) => Some(handshake),
+            Content::Body(_) => None,
+        }
+    }
+
+    /// A place for a handshake, in which none has begun.
+    pub(crate) fn make_handshake(&mut self) -> Option<&mut Handshake<HANDSHAKE>> {
+        self.wipe();
+        self.content = Content::Handshake(Handshake::unused());
+        self.handshake_mut()
+    }
+}
+
+impl<const N: usize, const HANDSHAKE: usize> Drop for Work<N, HANDSHAKE> {
     fn drop(&mut self) {
         self.wipe();
     }

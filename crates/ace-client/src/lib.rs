@@ -131,11 +131,15 @@ compile_error!("at least one profile: feature `oscore` or `dtls`");
 
 mod client;
 mod config;
+#[cfg(feature = "dtls")]
+mod dtls;
 mod event;
 mod flow;
 mod grant;
 mod hints;
 mod observe;
+#[cfg(feature = "oscore")]
+mod oscore;
 mod queue;
 mod receive;
 mod request;
@@ -147,12 +151,20 @@ mod token;
 mod transfer;
 mod watch;
 
+#[cfg(not(feature = "dtls"))]
+#[path = "without_dtls.rs"]
+mod dtls;
+#[cfg(not(feature = "oscore"))]
+#[path = "without_oscore.rs"]
+mod oscore;
+
 pub use ace_coap::{Instant, Transmission};
 pub use client::{Client, ClientError};
 #[cfg(feature = "dtls")]
 pub use config::DtlsCredential;
 pub use config::{AsSecurity, Config, OnDenied};
 pub use event::{Event, Phase, Reason, Refusal, Step};
+#[cfg(feature = "oscore")]
 pub use grant::{MAX_NONCE, MAX_SALT};
 pub use observe::MAX_OBSERVED;
 pub use request::{MAX_PARTS, MAX_TARGET, Request, RequestError};

@@ -91,16 +91,21 @@ impl<
                 which,
                 binding,
             } => {
-                let association = table.get(*record).and_then(|r| r.association(*which));
-                let association = association.filter(|a| a.deadline > caller.now);
-                association.and_then(|association| {
-                    let inner = association
-                        .context
-                        .unprotect_response(binding, message, &mut plain[..])
-                        .ok()?;
-                    association.unauthorized = 0;
+                let record = table.get(*record);
+                record.and_then(|record| {
+                    let (context, deadline) = record.context(*which)?;
+                    let inner = context
+                        .unprotect(binding, message, &mut plain[..])
+                        .filter(|_| deadline > caller.now)?;
+                    record.verified(*which);
                     Some(inner)
                 })
+            }
+            Protection::Session(_) => {
+                let record = observed.record.and_then(|index| table.get(index));
+                let current = record.and_then(|record| record.current.as_ref());
+                let is_good = current.is_some_and(|current| current.deadline > caller.now);
+                is_good.then_some(*message)
             }
             _ => Some(*message),
         };

@@ -10,7 +10,7 @@ use ace_wire::coap::{Code, Message, option};
 use zeroize::Zeroizing;
 
 use crate::client::{Caller, Client};
-use crate::flow::{ECHOES, Goal, Protection, Stage, UPLOADS};
+use crate::flow::{Authority, ECHOES, Goal, HANDSHAKES, Protection, Stage, UPLOADS};
 use crate::observe::Observed;
 use crate::queue::{Answer, Queued};
 use crate::table::Which;
@@ -59,7 +59,7 @@ impl<
         let Self {
             flow: Some(flow),
             table,
-            as_context,
+            authority,
             endpoint,
             ..
         } = self
@@ -69,31 +69,42 @@ impl<
         let Some(exchange) = &mut flow.exchange else {
             return;
         };
+        let in_session = matches!(exchange.protection, Protection::Session(_));
         let (inner, confirmed) = match &mut exchange.protection {
             Protection::Plain => ((!is_protected).then_some(*message), None),
+            // The endpoint gives an exchange what came in its own session alone. RFC 9202, 3.3.2: nothing is believed of a key
+            // whose token has ended.
+            Protection::Session(_) => {
+                let record = flow.record.filter(|_| flow.stage.is_with_rs());
+                let mut is_good = true;
+                if let Some(record) = record.and_then(|index| table.get(index)) {
+                    is_good = record
+                        .current
+                        .as_ref()
+                        .is_some_and(|current| current.deadline > caller.now);
+                    record.suspect &= !is_good;
+                }
+                ((is_good && !is_protected).then_some(*message), None)
+            }
             _ if !is_protected => return self.unprotected(caller, message),
-            Protection::As(binding) => (
-                as_context
-                    .unprotect_response(binding, message, &mut plain[..])
-                    .ok(),
-                None,
-            ),
+            Protection::As(binding) => match authority {
+                Authority::Oscore(context) => {
+                    (context.unprotect(binding, message, &mut plain[..]), None)
+                }
+                Authority::Dtls(_) => (None, None),
+            },
             Protection::Rs {
                 record,
                 which,
                 binding,
             } => {
                 // RFC 9200, 5.10.4: nothing is believed of a key whose token has ended.
-                let association = table
+                let context = table
                     .get(*record)
-                    .and_then(|record| record.association(*which))
-                    .filter(|association| association.deadline > caller.now);
-                let inner = association.and_then(|association| {
-                    association
-                        .context
-                        .unprotect_response(binding, message, &mut plain[..])
-                        .ok()
-                });
+                    .and_then(|record| record.context(*which))
+                    .filter(|(_, deadline)| *deadline > caller.now);
+                let inner = context
+                    .and_then(|(context, _)| context.unprotect(binding, message, &mut plain[..]));
                 let confirmed = inner.is_some().then_some((*record, *which));
                 if confirmed.is_some() {
                     *which = Which::Current;
@@ -108,6 +119,7 @@ impl<
         };
         let phase = Phase::from(flow.stage.step());
         let direction = Direction::Received;
+        let is_protected = is_protected || in_session;
         self.config
             .watch
             .show(phase, direction, is_protected, &inner);
@@ -266,9 +278,11 @@ impl<
         else {
             return;
         };
-        let which = match flow.exchange.take().map(|exchange| exchange.protection) {
-            Some(Protection::Rs { which, .. }) => which,
-            _ => Which::Current,
+        let protection = flow.exchange.take().map(|exchange| exchange.protection);
+        let (which, session) = match protection {
+            Some(Protection::Rs { which, .. }) => (which, None),
+            Some(Protection::Session(id)) => (Which::Current, Some(id)),
+            _ => (Which::Current, None),
         };
         let Some(record) = flow.record.and_then(|index| table.get(index)) else {
             return;
@@ -291,7 +305,21 @@ impl<
             return self.fail(caller, Reason::UnknownOutcome);
         }
         flow.denied = None;
-        if !record.left(caller.now).is_zero() && flow.uploads < UPLOADS {
+        let has_token = !record.left(caller.now).is_zero();
+        let may_connect = record.uploaded && flow.handshakes < HANDSHAKES;
+        let may_upload = !record.uploaded && flow.uploads < UPLOADS;
+        if let Some(id) = session {
+            // Perhaps the resource server has lost it.
+            self.close_session(id);
+        }
+        let Some(flow) = &self.flow else { return };
+        if session.is_some() && !may_connect && !may_upload {
+            // Sessions come about and no answer: another token is of no help.
+            return self.fail(caller, Reason::TimedOut);
+        }
+        if has_token && may_connect {
+            self.enter(caller, Stage::Connect);
+        } else if has_token && may_upload {
             self.enter(caller, Stage::Upload);
         } else if flow.tokens == 0 {
             self.enter(caller, Stage::Token);
@@ -322,13 +350,18 @@ impl<
     pub(crate) fn no_answer(&mut self, caller: &mut Caller<'_>, reason: Reason) {
         let Some(flow) = &self.flow else { return };
         let protection = flow.exchange.as_ref().map(|exchange| &exchange.protection);
-        let unproven = matches!(
-            protection,
-            Some(Protection::Rs {
-                which: Which::Next,
-                ..
-            })
-        );
+        let is_with_rs = flow.stage.is_with_rs();
+        let unproven = match protection {
+            Some(Protection::Rs { which, .. }) => *which == Which::Next,
+            // What is known of a session is that it was there.
+            Some(Protection::Session(_)) if is_with_rs => true,
+            Some(Protection::Session(id)) => {
+                let id = *id;
+                self.close_session(id);
+                false
+            }
+            _ => false,
+        };
         if unproven && reason == Reason::TimedOut {
             // Resource servers may be silent towards keys they do not know.
             return self.recover(caller, None);
@@ -338,13 +371,7 @@ impl<
 
     /// Tries the stage again after a pause that grows, or that the peer asks for.
     fn wait(&mut self, caller: &mut Caller<'_>, reason: Reason, message: &Message<'_>) {
-        let attempts = self.flow.as_ref().map_or(0, |flow| flow.attempts);
-        let before = self
-            .config
-            .attempts
-            .max(1)
-            .saturating_sub(attempts.saturating_add(1));
-        let mut pause = PAUSE.saturating_mul(1 << before.min(5));
+        let mut pause = self.pause();
         let is_busy = matches!(
             message.code,
             Code::SERVICE_UNAVAILABLE | Code::TOO_MANY_REQUESTS
@@ -354,6 +381,17 @@ impl<
             pause = pause.max(Duration::from_secs(u64::from(seconds)));
         }
         self.retry(caller, reason, Some(pause.min(LONGEST_PAUSE)));
+    }
+
+    /// How long to wait before the next attempt.
+    pub(crate) fn pause(&self) -> Duration {
+        let attempts = self.flow.as_ref().map_or(0, |flow| flow.attempts);
+        let before = self
+            .config
+            .attempts
+            .max(1)
+            .saturating_sub(attempts.saturating_add(1));
+        PAUSE.saturating_mul(1 << before.min(5))
     }
 
     /// Tries the stage again, now or after a pause, if attempts are left and it may be repeated.
@@ -381,13 +419,19 @@ impl<
 
     /// Enters a stage.
     pub(crate) fn enter(&mut self, caller: &mut Caller<'_>, stage: Stage) {
+        // RFC 9202, 3.3.2: the token may go inside the handshake.
+        let carries = stage == Stage::Upload && self.carries_token();
+        let stage = if carries { Stage::Connect } else { stage };
         let Some(flow) = &mut self.flow else { return };
+        flow.carried |= carries;
+        flow.is_bare = false;
         flow.stage = stage;
         flow.attempts = self.config.attempts.max(1) - 1;
         match stage {
             Stage::Hints => flow.probed = true,
             Stage::Token => flow.tokens = flow.tokens.saturating_add(1),
             Stage::Upload => flow.uploads = flow.uploads.saturating_add(1),
+            Stage::Connect => flow.handshakes = flow.handshakes.saturating_add(1),
             _ => {}
         }
         self.show(Phase::from(stage.step()));
@@ -401,6 +445,9 @@ impl<
         flow.echo.clear();
         flow.echoes = 0;
         flow.since = caller.now;
+        if self.needs_session(caller.now) {
+            return self.connect(caller);
+        }
         match self.prepare(caller) {
             Ok(length) => {
                 self.start_transfer(length);
@@ -487,7 +534,7 @@ impl<
         self.rest();
     }
 
-    /// Drops the flow and its exchange.
+    /// Drops the flow, its exchange, and the handshake it waits for.
     pub(crate) fn leave(&mut self) {
         if let Some(exchange) = self.flow.take().and_then(|flow| flow.exchange) {
             self.endpoint.cancel(exchange.id);

@@ -3,20 +3,18 @@
 use core::hash::Hash;
 
 use ace_coap::{OutMessage, Reliability};
-use ace_oscore::OscoreError;
-use ace_oscore::storage::{self, Key, Storage, StorageError};
-use ace_wire::ace::{
-    AccessInformation, AuthzInfoRequest, Confirmation, ProfileRequest, Scope, TokenRequest,
-};
+use ace_oscore::storage::Storage;
+use ace_wire::ace::{AccessInformation, Confirmation, ProfileRequest, Scope, TokenRequest};
 use ace_wire::aif::MethodSet;
 use ace_wire::cbor::Writer as CborWriter;
-use ace_wire::coap::content_format::ACE_CBOR;
+use ace_wire::coap::content_format::{ACE_CBOR, CWT};
 use ace_wire::coap::{Block, Code, Message, OptionList, Token, Type, Uri, Writer, option};
 use zeroize::Zeroizing;
 
 use crate::client::{Caller, Client};
-use crate::flow::{Flow, Goal, InFlight, Protection, Stage};
-use crate::grant::GrantView;
+use crate::dtls::{self, Room, SessionId};
+use crate::flow::{Authority, Flow, Goal, InFlight, Link, Protection, Stage};
+use crate::grant::{GrantView, Keying};
 use crate::observe::Observed;
 use crate::request::Stored;
 use crate::table::Which;
@@ -26,8 +24,11 @@ use crate::{Direction, Phase, Reason, Request, scope};
 /// Longest scope asked for, in bytes.
 pub const MAX_SCOPE: usize = 256;
 
+/// Length of the tokens that the endpoint draws, in bytes.
+const TOKEN_LENGTH: usize = 8;
+
 /// What a message has besides path, query and the block's payload, at most: header and token (12),
-/// OSCORE option (40), tag (16), code and payload markers (3), content formats (6), Observe (4),
+/// OSCORE option (40) and tag (16) or a DTLS record (29, with the longest Connection ID 50), code and payload markers (3), content formats (6), Observe (4),
 /// blocks and Size1 (13), Request-Tag (5), a short Echo (11).
 const OVERHEAD: usize = 110;
 
@@ -57,7 +58,7 @@ impl<
             return Err(Reason::Unsendable);
         };
         match flow.stage {
-            Stage::Hints => Ok(0),
+            Stage::Hints | Stage::Connect => Ok(0),
             Stage::Access => Ok(self.target().map_or(0, |target| target.payload.len())),
             Stage::Token | Stage::Ask => self.prepare_token_request(),
             Stage::Upload => self.prepare_upload(caller),
@@ -75,16 +76,19 @@ impl<
             work,
             request,
             observed,
+            config,
             ..
         } = self
         else {
             return Err(Reason::Unsendable);
         };
         let held = flow.record.and_then(|index| table.view(index));
-        let is_update = flow.stage == Stage::Ask;
-        let req_cnf = held
-            .filter(|_| is_update)
-            .map(|held| Confirmation::Kid(held.material.id));
+        let mut room = Room::new();
+        let req_cnf = match flow.stage {
+            // RFC 9202, 4; RFC 9203, 3.1
+            Stage::Ask => held.map(|held| Confirmation::Kid(held.keying.id())),
+            _ => dtls::confirmation(config.own(), &mut room),
+        };
         let token_request = TokenRequest {
             audience: audience(flow, held, target(flow.goal, request, observed.as_ref())),
             scope,
@@ -148,45 +152,54 @@ impl<
         }
     }
 
-    /// RFC 9203, 4.1
+    /// RFC 9202, 3.2.2 and 3.3.2; RFC 9203, 4.1
     fn prepare_upload(&mut self, caller: &mut Caller<'_>) -> Result<usize, Reason> {
         let Self {
             flow: Some(flow),
             table,
-            as_context,
+            authority,
             work,
             ..
         } = self
         else {
             return Err(Reason::Unsendable);
         };
-        // RFC 9203, 4.1: a nonce never used with this key, an identifier no other context has.
-        caller.rng.fill_bytes(&mut flow.nonce1);
-        let mut id = [0];
-        caller.rng.fill_bytes(&mut id);
-        let in_use = |id: u8| table.uses_recipient_id(&[id]) || as_context.recipient_id() == [id];
-        flow.id1 = (0..=u8::MAX)
-            .map(|step| id[0].wrapping_add(step))
-            .find(|id| !in_use(*id))
-            .ok_or(Reason::Unsendable)?;
-        let grant = flow
-            .record
-            .and_then(|index| table.view(index))
-            .ok_or(Reason::Unsendable)?;
-        let upload = AuthzInfoRequest {
-            access_token: grant.token,
-            nonce1: Some(&flow.nonce1),
-            client_recipient_id: Some(&[flow.id1]),
+        let grant = flow.record.and_then(|index| table.view(index));
+        let grant = grant.ok_or(Reason::Unsendable)?;
+        let length = match grant.keying {
+            // RFC 9200, 5.10.1: the token as it is.
+            Keying::Dtls(_) => {
+                let fits = work.copy_from(grant.token);
+                return fits.then_some(grant.token.len()).ok_or(Reason::TooLong);
+            }
+            Keying::Oscore(_) => {
+                let in_use = |id: u8| {
+                    let of_authority = match &*authority {
+                        Authority::Oscore(context) => context.uses(id),
+                        Authority::Dtls(_) => false,
+                    };
+                    of_authority || table.uses_recipient_id(id)
+                };
+                flow.upload.draw(caller.rng, in_use)?;
+                work.wipe();
+                flow.upload.encode(grant.token, work.buffer())?
+            }
         };
-        work.wipe();
-        let length = upload.encode(work.buffer()).map_err(|_| Reason::TooLong)?;
         work.set_len(length);
         Ok(length)
     }
 
-    /// RFC 9203, 4.1: an update of rights is the token alone. It is made where the token response
-    /// lies, which is longer.
+    /// RFC 9202, 4; RFC 9203, 4.1: an update of rights is the token alone. It is made where the token
+    /// response lies, which is longer.
     fn prepare_amendment(&mut self) -> Result<usize, Reason> {
+        let record = self.flow.as_ref().and_then(|flow| flow.record);
+        let is_dtls = record
+            .and_then(|index| self.table.get(index))
+            .is_some_and(|record| record.is_dtls());
+        let is_bare = self.flow.as_ref().is_some_and(|flow| flow.is_bare);
+        if is_bare {
+            return Ok(self.work.as_slice().len());
+        }
         let answer = AccessInformation::parse(self.work.as_slice());
         let token = answer.map_err(|_| Reason::Unsendable)?.access_token;
         let length = token.len();
@@ -194,11 +207,13 @@ impl<
         let buffer = self.work.buffer();
         let mut head = [0; 8];
         let mut writer = CborWriter::new(&mut head);
-        let written = writer
-            .map(1)
-            .and_then(|()| writer.int(ace_wire::ace::parameter::ACCESS_TOKEN))
-            .and_then(|()| writer.bytes_head(length));
-        written.map_err(|_| Reason::Unsendable)?;
+        if !is_dtls {
+            let written = writer
+                .map(1)
+                .and_then(|()| writer.int(ace_wire::ace::parameter::ACCESS_TOKEN))
+                .and_then(|()| writer.bytes_head(length));
+            written.map_err(|_| Reason::Unsendable)?;
+        }
         let head_length = writer.finish();
         if start < head_length || start + length > buffer.len() {
             return Err(Reason::Unsendable);
@@ -208,6 +223,9 @@ impl<
             *to = *from;
         }
         self.work.set_len(head_length + length);
+        if let Some(flow) = &mut self.flow {
+            flow.is_bare = is_dtls;
+        }
         Ok(head_length + length)
     }
 
@@ -238,25 +256,54 @@ impl<
             work,
             endpoint,
             config,
+            authority,
+            storage,
             ..
         } = self
         else {
             return Err(Reason::Unsendable);
         };
         let target = target(flow.goal, request, observed.as_ref());
-        // The context, and whether its keys are still good (RFC 9200, 5.10.2).
-        let association = match (flow.stage, flow.record) {
+        // The context or the session, and whether its keys are still good (RFC 9200, 5.10.2).
+        let mut cover = Cover::None;
+        let (mut link, mut is_dtls) = (Link::clear(flow.rs), false);
+        let mut channel = None;
+        match (flow.stage, flow.record) {
+            (Stage::Token | Stage::Ask, _) => {
+                link.peer = config.as_peer;
+                match authority {
+                    Authority::Oscore(_) => cover = Cover::Authority,
+                    Authority::Dtls(authority) => {
+                        channel = Some(authority.channel(caller.now).ok_or(Reason::Expired)?);
+                    }
+                }
+            }
             (Stage::Amend | Stage::Access, Some(index)) => {
                 let record = table.get(index).ok_or(Reason::Unsendable)?;
                 let which = record.usable(caller.now).ok_or(Reason::Expired)?;
-                Some((index, which))
+                cover = Cover::Record(index, which);
+                is_dtls = record.is_dtls();
+                channel = record.channel().filter(|_| which == Which::Current);
             }
-            (Stage::Amend | Stage::Access, None) => return Err(Reason::Unsendable),
-            _ => None,
-        };
+            (Stage::Upload, Some(index)) => {
+                is_dtls = table.get(index).is_some_and(|record| record.is_dtls());
+            }
+            (Stage::Hints, _) => {}
+            _ => return Err(Reason::Unsendable),
+        }
+        let mut overhead = 0;
+        if let Some(channel) = channel {
+            channel.used = caller.now;
+            link = Link {
+                peer: channel.peer,
+                session: Some(channel.id),
+            };
+            overhead = channel.overhead();
+            cover = Cover::Session(channel.id);
+        }
         let mut options = OptionList::<MAX_OPTIONS>::new();
         let mut payload: &[u8] = work.as_slice();
-        let (peer, code) = match flow.stage {
+        let code = match flow.stage {
             Stage::Token | Stage::Ask => {
                 let uri = Uri::parse(config.as_uri).map_err(|_| Reason::Unsendable)?;
                 options
@@ -268,18 +315,20 @@ impl<
                 options
                     .push(option::CONTENT_FORMAT, ACE_CBOR)
                     .map_err(|_| Reason::Unsendable)?;
-                (config.as_peer, Code::POST)
+                Code::POST
             }
             Stage::Upload | Stage::Amend => {
                 options
                     .push_path(config.authz_info)
                     .map_err(|_| Reason::Unsendable)?;
+                // RFC 9200, 5.10.1; RFC 9203, 4.1
+                let format = if is_dtls { CWT } else { ACE_CBOR };
                 options
-                    .push(option::CONTENT_FORMAT, ACE_CBOR)
+                    .push(option::CONTENT_FORMAT, format)
                     .map_err(|_| Reason::Unsendable)?;
-                (flow.rs, Code::POST)
+                Code::POST
             }
-            Stage::Hints | Stage::Access => {
+            Stage::Hints | Stage::Connect | Stage::Access => {
                 let target = target.as_ref().ok_or(Reason::Unsendable)?;
                 let is_probe = flow.stage == Stage::Hints;
                 // An unprotected request must not do or tell anything: GET, and no payload.
@@ -291,11 +340,11 @@ impl<
                 payload = body;
                 let registered = flow.goal == Goal::Refresh
                     && observed.as_ref().is_some_and(|o| o.exchange.is_some())
-                    && association.is_none_or(|(_, which)| which == Which::Current);
+                    && !matches!(cover, Cover::Record(_, Which::Next));
                 let observe = target.observe && flow.transfer.is_at_start() && !registered;
                 push_target(target, code == target.code, observe, &mut options)
                     .map_err(|_| Reason::Unsendable)?;
-                (flow.rs, code)
+                code
             }
         };
         let payload = flow.transfer.fill(payload, &mut options)?;
@@ -306,58 +355,50 @@ impl<
         }
         let mut plain = Zeroizing::new([0; MTU]);
         let length = write(&mut plain[..], code, &options, payload)?;
+        if length + TOKEN_LENGTH + overhead > MTU {
+            return Err(Reason::TooLong);
+        }
         let plain = Message::parse(plain.get(..length).unwrap_or(&[]));
         let plain = plain.map_err(|_| Reason::Unsendable)?;
-        let is_protected = !matches!(flow.stage, Stage::Hints | Stage::Upload);
+        let is_protected = !matches!(cover, Cover::None);
         let phase = Phase::from(flow.stage.step());
         config
             .watch
             .show(phase, Direction::Sent, is_protected, &plain);
         let mut sealed = [0; MTU];
-        let protected = match flow.stage {
-            Stage::Hints | Stage::Upload => None,
-            Stage::Token | Stage::Ask => {
-                let context = &mut self.as_context;
-                // RFC 8613, B.1.1: reserved in storage before it is used.
-                if context.needs_reservation(1) {
-                    let key = Key(config.storage_key);
-                    storage::reserve(context, &mut self.storage, key, config.reservation).map_err(
-                        |error| match error {
-                            StorageError::Exhausted => Reason::SequenceExhausted,
-                            _ => Reason::Storage,
-                        },
-                    )?;
-                }
-                let sent = context.protect_request(&plain, true, &mut sealed);
-                let (length, binding) = sent.map_err(unsent)?;
-                Some((length, Protection::As(binding)))
+        let protected = match cover {
+            Cover::None => Err(Protection::Plain),
+            Cover::Session(id) => Err(Protection::Session(id)),
+            Cover::Authority => {
+                let Authority::Oscore(context) = authority else {
+                    return Err(Reason::Unsendable);
+                };
+                context.reserve(config, storage)?;
+                let (length, binding) = context.protect(&plain, &mut sealed)?;
+                Ok((length, Protection::As(binding)))
             }
-            Stage::Amend | Stage::Access => {
-                let (record, which) = association.ok_or(Reason::Unsendable)?;
-                let association = table.get(record).and_then(|r| r.association(which));
-                let context = &mut association.ok_or(Reason::Unsendable)?.context;
-                let sent = context.protect_request(&plain, true, &mut sealed);
-                let (length, binding) = sent.map_err(unsent)?;
-                Some((
-                    length,
-                    Protection::Rs {
-                        record,
-                        which,
-                        binding,
-                    },
-                ))
+            Cover::Record(record, which) => {
+                let context = table.get(record).and_then(|r| r.context(which));
+                let (context, _) = context.ok_or(Reason::Unsendable)?;
+                let (length, binding) = context.protect(&plain, &mut sealed)?;
+                let protection = Protection::Rs {
+                    record,
+                    which,
+                    binding,
+                };
+                Ok((length, protection))
             }
         };
         let (message, protection) = match protected {
-            None => (plain, Protection::Plain),
-            Some((length, protection)) => {
+            Err(protection) => (plain, protection),
+            Ok((length, protection)) => {
                 let message = Message::parse(sealed.get(..length).unwrap_or(&[]));
                 (message.map_err(|_| Reason::Unsendable)?, protection)
             }
         };
         let out = OutMessage::from_message(&message).map_err(|_| Reason::Unsendable)?;
         let id = endpoint
-            .request(caller.now, peer, Reliability::Confirmable, &out, caller.rng)
+            .request(caller.now, link, Reliability::Confirmable, &out, caller.rng)
             .map_err(|_| Reason::Unsendable)?;
         flow.exchange = Some(InFlight { id, protection });
         Ok(())
@@ -429,9 +470,13 @@ fn write(
     write().map_err(|_: ace_wire::coap::CoapError| Reason::Unsendable)
 }
 
-const fn unsent(error: OscoreError) -> Reason {
-    match error {
-        OscoreError::SequenceExhausted => Reason::SequenceExhausted,
-        _ => Reason::Unsendable,
-    }
+/// What protects a message.
+#[derive(Clone, Copy)]
+enum Cover {
+    None,
+    /// OSCORE, as with the authorization server.
+    Authority,
+    /// OSCORE under a context of a record.
+    Record(usize, Which),
+    Session(SessionId),
 }

@@ -2,15 +2,15 @@
 
 use core::hash::Hash;
 
-use ace_oscore::SEQUENCE_LIMIT;
 use ace_oscore::storage::Storage;
 use ace_wire::ace::{AsRequestCreationHints, ErrorCode, ErrorResponse};
 use ace_wire::coap::Code;
 use ace_wire::coap::content_format::ACE_CBOR;
 
 use crate::client::{Caller, Client};
+use crate::dtls::Room;
 use crate::flow::{Goal, Stage, TOKENS as TOKEN_REQUESTS};
-use crate::grant::{Grant, GrantView};
+use crate::grant::{Grant, GrantView, Keying};
 use crate::hints::is_trusted;
 use crate::queue::{Answer, Queued};
 use crate::send::{MAX_SCOPE, audience};
@@ -40,6 +40,7 @@ impl<
             Stage::Upload if answer.code == Code::CREATED => self.uploaded(caller, answer),
             Stage::Upload => self.upload_refused(caller, answer),
             Stage::Amend => self.amended(caller, answer),
+            Stage::Connect => {}
             Stage::Access => self.accessed(caller, answer),
         }
     }
@@ -141,12 +142,22 @@ impl<
         let held = flow.record.and_then(|index| table.view(index));
         let audience = audience(flow, held, target);
         let is_update = flow.stage == Stage::Ask;
-        let lifetime = config.default_lifetime;
-        let granted =
-            match token::granted(answer.content_format, work.as_slice(), is_update, lifetime) {
-                Ok(granted) => granted,
-                Err(reason) => return self.fail(caller, reason),
-            };
+        let mut room = Room::new();
+        let granted = token::granted(
+            answer.content_format,
+            work.as_slice(),
+            is_update,
+            held.map(|held| held.keying),
+            config.own(),
+            &mut room,
+            config.default_lifetime,
+        );
+        let granted = match granted {
+            Ok(granted) => granted,
+            Err(reason) => return self.fail(caller, reason),
+        };
+        // RFC 9202, 4: the same key, so the session stays.
+        let keeps_key = granted.keying.is_some() && granted.keying == held.map(|held| held.keying);
         // RFC 6749, 5.1: left out when it is what was asked for.
         let scope = granted.scope.or(asked);
         let covers = |scope| needed.is_some_and(|needed| scope::covers(scope, needed));
@@ -158,8 +169,8 @@ impl<
         }
         // From when it was asked for: its end is not later at the resource server.
         let deadline = flow.since + granted.lifetime;
-        let (grant, is_new) = match (granted.material, held) {
-            (Some(material), _) => {
+        let (grant, is_new) = match (granted.keying, held) {
+            (Some(keying), _) => {
                 let left = deadline.saturating_sub(caller.now).as_secs();
                 let ends = caller.wall.map(|wall| wall.saturating_add(left));
                 let token = granted.token;
@@ -167,7 +178,7 @@ impl<
                     Grant::new(&GrantView {
                         audience,
                         token,
-                        material,
+                        keying,
                         scope,
                         ends,
                     }),
@@ -186,6 +197,17 @@ impl<
             self.hold(grant, deadline);
             if let Some(flow) = &mut self.flow {
                 flow.was_asked = was_asked;
+            }
+            let now = caller.now;
+            let record = self.flow.as_ref().and_then(|flow| flow.record);
+            let record = record.and_then(|index| self.table.get(index));
+            let in_session = keeps_key
+                && record.is_some_and(|record| {
+                    record.usable(now).is_some() && record.channel().is_some()
+                });
+            if in_session && let Some(flow) = &mut self.flow {
+                flow.amendment = deadline;
+                return self.enter(caller, Stage::Amend);
             }
             self.enter(caller, Stage::Upload);
         } else {
@@ -227,6 +249,7 @@ impl<
                 record.deadline = Some(deadline);
                 record.widened = false;
                 record.next = None;
+                record.uploaded = false;
                 if let Some(current) = &mut record.current {
                     current.of_grant = false;
                     current.has_scope = false;
@@ -253,6 +276,8 @@ impl<
         if let Some(flow) = &mut self.flow {
             // Uploads are counted by token.
             flow.uploads = 0;
+            flow.handshakes = 0;
+            flow.carried = false;
         }
     }
 
@@ -265,7 +290,10 @@ impl<
             .map(|response| response.error);
         match error {
             // RFC 9203, 3.1: the key is not known (any more). Another one may be had.
-            Some(ErrorCode::InvalidRequest) if flow.stage == Stage::Ask && flow.tokens == 0 => {
+            // RFC 9202, 4 has an error of its own for it.
+            Some(ErrorCode::InvalidRequest | ErrorCode::UnsupportedPopKey)
+                if flow.stage == Stage::Ask && flow.tokens == 0 =>
+            {
                 self.enter(caller, Stage::Token);
             }
             Some(error) => self.finish(Queued::RefusedByAs(error)),
@@ -273,7 +301,7 @@ impl<
         }
     }
 
-    /// 2.01 to an upload (RFC 9203, 4.2 and 4.3). Anybody can have sent it.
+    /// 2.01 to an upload (RFC 9202, 3.2.2; RFC 9203, 4.2 and 4.3). Anybody can have sent it.
     fn uploaded(&mut self, caller: &mut Caller<'_>, answer: Answer) {
         let Self {
             flow: Some(flow),
@@ -285,20 +313,25 @@ impl<
             return;
         };
         let Some(index) = flow.record else { return };
-        let derived = token::uploaded(answer.content_format, work.as_slice()).and_then(|theirs| {
-            let grant = table.view(index).ok_or(Reason::Unsendable)?;
-            let id = theirs.server_recipient_id;
-            grant
-                .material
-                .derive(&flow.nonce1, theirs.nonce2, &[flow.id1], id)
-        });
-        let mut context = match derived {
-            Ok(context) => context,
+        let derived = match table.view(index).map(|grant| grant.keying) {
+            None => return,
+            Some(Keying::Dtls(_)) => {
+                if let Some(record) = table.get(index) {
+                    record.uploaded = true;
+                }
+                // The handshake proves it.
+                return self.enter(caller, Stage::Connect);
+            }
+            Some(Keying::Oscore(material)) => {
+                flow.upload
+                    .derive(&material, answer.content_format, work.as_slice())
+            }
+        };
+        let keys = match derived {
+            Ok(keys) => keys,
             // RFC 9203, 4.3: no context; the exchange may start again.
             Err(reason) => return self.retry(caller, reason, None),
         };
-        // Keys that live in RAM alone: every number is theirs.
-        context.reserve_up_to(SEQUENCE_LIMIT);
         let Some(record) = table.get(index) else {
             return;
         };
@@ -307,7 +340,7 @@ impl<
         };
         let (of_grant, unauthorized, has_scope) = (true, 0, !record.widened);
         record.next = Some(Association {
-            context,
+            keys,
             deadline,
             of_grant,
             unauthorized,
@@ -382,13 +415,23 @@ impl<
                 protected: true,
             });
         }
-        let record = flow.record.and_then(|index| table.get(index));
-        if let Some(current) = record.and_then(|record| record.current.as_mut()) {
-            // RFC 9203, 4.2: the new token takes the place of the old one, with its end.
-            current.deadline = flow.amendment;
-            current.has_scope = true;
+        let is_renewal = flow.goal == Goal::Renewal;
+        if let Some(record) = flow.record.and_then(|index| table.get(index)) {
+            record.uploaded |= record.is_dtls();
+            if let Some(current) = &mut record.current {
+                // RFC 9202, 4; RFC 9203, 4.2: the new token takes the place of the old one, with its end.
+                current.deadline = flow.amendment;
+                current.has_scope = true;
+                // Where it brought the key again: see `granted`.
+                current.of_grant |= record.deadline == Some(flow.amendment);
+            }
         }
-        self.enter(caller, Stage::Access);
+        if !is_renewal {
+            return self.enter(caller, Stage::Access);
+        }
+        self.leave();
+        self.work.wipe();
+        self.rest();
     }
 
     /// The protected answer to the application's request (RFC 9200, 5.10.2).

@@ -3,14 +3,21 @@
 use core::time::Duration;
 
 use ace_coap::Instant;
-use ace_oscore::SecurityContext;
 
+use crate::dtls::Channel;
 use crate::flow::Stage;
-use crate::grant::{Grant, GrantView};
+use crate::grant::{Grant, GrantView, Keying};
+use crate::oscore::Context;
 
-/// A context with a resource server.
-pub(crate) struct Association {
-    pub context: SecurityContext,
+/// What protects the exchanges with a resource server.
+pub(crate) enum Keys<P> {
+    Oscore(Context),
+    Dtls(Channel<P>),
+}
+
+/// An OSCORE context or a DTLS session with a resource server.
+pub(crate) struct Association<K> {
+    pub keys: K,
     /// RFC 9200, 5.10.4: the keys are good as long as the token they came with.
     pub deadline: Instant,
     /// Whether it was made from the grant that the record holds now.
@@ -28,11 +35,13 @@ pub(crate) struct Record<P, const N: usize> {
     pub grant: Grant<N>,
     /// `None` after a reboot, until the wall clock tells.
     pub deadline: Option<Instant>,
-    /// The context under which a response has verified.
-    pub current: Option<Association>,
+    /// The context under which a response has verified, or the session.
+    pub current: Option<Association<Keys<P>>>,
     /// A context made since, not yet proven by a response: it takes the place of `current` then,
-    /// and not before (anybody can answer an upload).
-    pub next: Option<Association>,
+    /// and not before (anybody can answer an upload). A session is proven by its handshake.
+    pub next: Option<Association<Context>>,
+    /// coap_dtls: the token is at the resource server, or so someone says.
+    pub uploaded: bool,
     /// No renewal in the background before this.
     pub renew_after: Instant,
     /// Someone says that the context is gone: the next request begins with an upload.
@@ -57,6 +66,7 @@ impl<P, const N: usize> Record<P, N> {
             deadline: None,
             current: None,
             next: None,
+            uploaded: false,
             renew_after: Instant(0),
             suspect: false,
             widened: false,
@@ -68,6 +78,7 @@ impl<P, const N: usize> Record<P, N> {
         let has_token = !self.left(now).is_zero();
         match self.usable(now) {
             Some(_) if !(self.suspect && has_token) => Stage::Access,
+            _ if has_token && self.uploaded => Stage::Connect,
             _ if has_token => Stage::Upload,
             _ => Stage::Token,
         }
@@ -78,33 +89,68 @@ impl<P, const N: usize> Record<P, N> {
         if before.is_zero() {
             return None;
         }
-        let held = [&self.current, &self.next]
-            .into_iter()
-            .flatten()
-            .map(|a| a.deadline)
-            .max();
+        let current = self.current.as_ref().map(|a| a.deadline);
+        let held = current.max(self.next.as_ref().map(|a| a.deadline));
         let before = u64::try_from(before.as_millis()).unwrap_or(u64::MAX);
         let due = Instant(held.or(self.deadline)?.0.saturating_sub(before));
         Some(due.max(self.renew_after))
     }
 
-    pub(crate) fn association(&mut self, which: Which) -> Option<&mut Association> {
+    /// A context, if there is one, with its end.
+    pub(crate) fn context(&mut self, which: Which) -> Option<(&mut Context, Instant)> {
         match which {
-            Which::Current => self.current.as_mut(),
-            Which::Next => self.next.as_mut(),
+            Which::Current => {
+                let current = self.current.as_mut()?;
+                match &mut current.keys {
+                    Keys::Oscore(context) => Some((context, current.deadline)),
+                    Keys::Dtls(_) => None,
+                }
+            }
+            Which::Next => self
+                .next
+                .as_mut()
+                .map(|next| (&mut next.keys, next.deadline)),
         }
+    }
+
+    /// The session, if there is one.
+    pub(crate) fn channel(&mut self) -> Option<&mut Channel<P>> {
+        match &mut self.current.as_mut()?.keys {
+            Keys::Dtls(channel) => Some(channel),
+            Keys::Oscore(_) => None,
+        }
+    }
+
+    /// A message verified under a context.
+    pub(crate) fn verified(&mut self, which: Which) {
+        if let (Which::Current, Some(current)) = (which, &mut self.current) {
+            current.unauthorized = 0;
+        }
+    }
+
+    /// Whether the token is one of coap_dtls.
+    pub(crate) fn is_dtls(&self) -> bool {
+        let view = self.grant.view();
+        view.is_some_and(|grant| matches!(grant.keying, Keying::Dtls(_)))
     }
 
     /// The newest context that may be used, contexts past their end having been dropped.
     pub(crate) fn usable(&mut self, now: Instant) -> Option<Which> {
-        for slot in [&mut self.current, &mut self.next] {
-            // RFC 9203, 6: with the token's end, and with the last sequence number.
-            if slot
-                .as_ref()
-                .is_some_and(|a| a.deadline <= now || is_exhausted(&a.context))
-            {
-                *slot = None;
-            }
+        // RFC 9202, 5; RFC 9203, 6: with the token's end, and with the last sequence number.
+        let over = |a: &Association<Keys<P>>| match &a.keys {
+            Keys::Oscore(context) => context.is_exhausted(),
+            Keys::Dtls(_) => false,
+        };
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|a| a.deadline <= now || over(a))
+        {
+            self.current = None;
+        }
+        let over = |a: &Association<Context>| a.deadline <= now || a.keys.is_exhausted();
+        if self.next.as_ref().is_some_and(over) {
+            self.next = None;
         }
         match (&self.next, &self.current) {
             (Some(_), _) => Some(Which::Next),
@@ -116,7 +162,13 @@ impl<P, const N: usize> Record<P, N> {
     /// A response verified: what came before this context is done with (RFC 9203, 6).
     pub(crate) fn confirm(&mut self, which: Which, peer: P) {
         if which == Which::Next {
-            self.current = self.next.take();
+            self.current = self.next.take().map(|next| Association {
+                keys: Keys::Oscore(next.keys),
+                deadline: next.deadline,
+                of_grant: next.of_grant,
+                unauthorized: next.unauthorized,
+                has_scope: next.has_scope,
+            });
         }
         self.peer = Some(peer);
         self.suspect = false;
@@ -141,10 +193,6 @@ impl<P, const N: usize> Record<P, N> {
             }
         }
     }
-}
-
-fn is_exhausted(context: &SecurityContext) -> bool {
-    context.next_sequence() > ace_oscore::MAX_SEQUENCE
 }
 
 /// All records.
@@ -211,12 +259,13 @@ impl<P: Copy + Eq, const TOKENS: usize, const N: usize> Table<P, TOKENS, N> {
     }
 
     /// Whether `id` is a recipient identifier in use.
-    pub(crate) fn uses_recipient_id(&self, id: &[u8]) -> bool {
+    pub(crate) fn uses_recipient_id(&self, id: u8) -> bool {
         self.slots.iter().flatten().any(|record| {
-            [&record.current, &record.next]
-                .into_iter()
-                .flatten()
-                .any(|association| association.context.recipient_id() == id)
+            let current = record.current.as_ref().is_some_and(|a| match &a.keys {
+                Keys::Oscore(context) => context.uses(id),
+                Keys::Dtls(_) => false,
+            });
+            current || record.next.as_ref().is_some_and(|a| a.keys.uses(id))
         })
     }
 }

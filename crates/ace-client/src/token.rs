@@ -1,50 +1,72 @@
-//! The two payloads a client reads before it holds a context: the token response (RFC 9200, 5.8.2;
-//! RFC 9203, 3.2) and the answer to an upload (RFC 9203, 4.2).
+//! The token response (RFC 9200, 5.8.2; RFC 9202, 3.2.1 and 3.3.1; RFC 9203, 3.2).
 
 use core::time::Duration;
 
 use ace_wire::ace::parameter::TOKEN_TYPE_POP;
-use ace_wire::ace::{AccessInformation, AuthzInfoResponse, Confirmation, Profile, Scope};
+use ace_wire::ace::{AccessInformation, Confirmation, Profile, Scope};
 use ace_wire::coap::content_format::ACE_CBOR;
 
 use crate::Reason;
-use crate::grant::Material;
+use crate::dtls::{self, Own, Room};
+use crate::grant::Keying;
+use crate::oscore::Material;
 
 /// A token response that may be used.
 pub(crate) struct Granted<'a> {
     pub token: &'a [u8],
-    /// The key; `None` in an update of rights: the key stays (RFC 9203, 3.2).
-    pub material: Option<Material<'a>>,
+    /// The key; `None` in an update of rights: the key stays (RFC 9202, 4; RFC 9203, 3.2).
+    pub keying: Option<Keying<'a>>,
     /// The scope, if it is not the one asked for.
     pub scope: Option<Scope<'a>>,
     pub lifetime: Duration,
 }
 
-/// Reads a token response with code 2.01.
-pub(crate) fn granted(
+/// Reads a token response with code 2.01. `held` is the key of the token held before; with `is_update` the request was for more
+/// rights with that key.
+pub(crate) fn granted<'a>(
     content_format: Option<u16>,
-    payload: &[u8],
+    payload: &'a [u8],
     is_update: bool,
+    held: Option<Keying<'_>>,
+    own: Own<'_>,
+    room: &'a mut Room,
     default_lifetime: Option<Duration>,
-) -> Result<Granted<'_>, Reason> {
+) -> Result<Granted<'a>, Reason> {
     check_format(content_format)?;
     let answer = AccessInformation::parse(payload).map_err(|_| Reason::Malformed)?;
-    // RFC 9200, 5.8.4.3: the profile decides how the resource server is spoken to.
-    if let Some(profile) = answer
-        .ace_profile
-        .filter(|p| *p != Profile::CoapOscore.number())
-    {
-        return Err(Reason::Profile(profile));
-    }
     // RFC 9200, 5.8.2: PoP if left out.
     if let Some(kind) = answer.token_type.filter(|kind| *kind != TOKEN_TYPE_POP) {
         return Err(Reason::TokenType(kind));
     }
-    let material = match answer.cnf {
-        Some(Confirmation::Osc(material)) => Some(Material::check(&material)?),
+    let has_oscore = matches!(answer.cnf, Some(Confirmation::Osc(_)));
+    let has_key = !has_oscore && answer.cnf.is_some() || answer.rs_cnf.is_some();
+    let held_dtls = match held {
+        Some(Keying::Dtls(held)) => Some(held),
+        _ => None,
+    };
+    // RFC 9200, 5.8.4.3: the profile decides how the resource server is spoken to. Where it is not named, the key tells.
+    let profile = match answer.ace_profile {
+        Some(number) => Profile::from_number(number).ok_or(Reason::Profile(number))?,
+        None if has_key || !has_oscore && is_update && held_dtls.is_some() => Profile::CoapDtls,
+        None => Profile::CoapOscore,
+    };
+    let keying = match profile {
         // RFC 9203, 3.2: an update of rights comes without cnf.
-        None if is_update => None,
-        _ => return Err(Reason::Confirmation),
+        Profile::CoapOscore if cfg!(feature = "oscore") && !has_key => match answer.cnf {
+            Some(Confirmation::Osc(material)) => Some(Keying::Oscore(Material::check(&material)?)),
+            _ if is_update && held_dtls.is_none() => None,
+            _ => return Err(Reason::Confirmation),
+        },
+        Profile::CoapDtls if cfg!(feature = "dtls") && !has_oscore => {
+            let key = dtls::Material::check(&answer, is_update, held_dtls, own, room)?;
+            if key.is_none() && held_dtls.is_none() {
+                return Err(Reason::Confirmation);
+            }
+            key.map(Keying::Dtls)
+        }
+        Profile::CoapOscore if cfg!(feature = "oscore") => return Err(Reason::Confirmation),
+        Profile::CoapDtls if cfg!(feature = "dtls") => return Err(Reason::Confirmation),
+        other => return Err(Reason::Profile(other.number())),
     };
     // RFC 9200, 5.10.4: a token whose end is unknown is not used.
     let lifetime = answer
@@ -60,20 +82,10 @@ pub(crate) fn granted(
     }
     Ok(Granted {
         token: answer.access_token,
-        material,
+        keying,
         scope: answer.scope,
         lifetime,
     })
-}
-
-/// Reads the answer to an upload: nonce and identifier of the resource server.
-pub(crate) fn uploaded(
-    content_format: Option<u16>,
-    payload: &[u8],
-) -> Result<AuthzInfoResponse<'_>, Reason> {
-    check_format(content_format)?;
-    // RFC 9203, 4.3: without both the exchange stops here.
-    AuthzInfoResponse::parse(payload).map_err(|_| Reason::Malformed)
 }
 
 /// The payload must be application/ace+cbor where a format is named.
@@ -88,6 +100,25 @@ pub(crate) fn check_format(content_format: Option<u16>) -> Result<(), Reason> {
 mod tests {
     use super::*;
     use ace_wire::ace::OscoreInputMaterial;
+
+    fn granted(
+        content_format: Option<u16>,
+        payload: &[u8],
+        is_update: bool,
+        default_lifetime: Option<Duration>,
+    ) -> Result<Granted<'_>, Reason> {
+        let room = std::boxed::Box::leak(std::boxed::Box::new(Room::new()));
+        let own = Own::default();
+        super::granted(
+            content_format,
+            payload,
+            is_update,
+            None,
+            own,
+            room,
+            default_lifetime,
+        )
+    }
 
     const MATERIAL: OscoreInputMaterial<'static> = OscoreInputMaterial {
         id: Some(b"1"),
@@ -165,11 +196,11 @@ mod tests {
             }),
             None
         );
-        let dtls = AccessInformation {
-            ace_profile: Some(1),
+        let edhoc = AccessInformation {
+            ace_profile: Some(4),
             ..FULL
         };
-        assert_eq!(refusal(dtls), Some(Reason::Profile(1)));
+        assert_eq!(refusal(edhoc), Some(Reason::Profile(4)));
     }
 
     #[test]
@@ -209,13 +240,13 @@ mod tests {
         assert!(
             granted(None, &encoded(&absent), true, None)
                 .unwrap()
-                .material
+                .keying
                 .is_none()
         );
         assert!(
             granted(None, &encoded(&FULL), true, None)
                 .unwrap()
-                .material
+                .keying
                 .is_some()
         );
     }
@@ -238,23 +269,5 @@ mod tests {
             ..FULL
         };
         assert_eq!(refusal(empty), Some(Reason::Malformed));
-    }
-
-    #[test]
-    fn rfc9203_4_2_every_truncation_of_the_answer_to_an_upload_is_refused() {
-        let answer = AuthzInfoResponse {
-            nonce2: &[1; 8],
-            server_recipient_id: &[2],
-        };
-        let mut out = [0; 64];
-        let length = answer.encode(&mut out).unwrap();
-        assert_eq!(uploaded(Some(ACE_CBOR), &out[..length]), Ok(answer));
-        for end in 0..length {
-            assert_eq!(uploaded(None, &out[..end]), Err(Reason::Malformed));
-        }
-        assert_eq!(
-            uploaded(Some(0), &out[..length]),
-            Err(Reason::ContentFormat(0))
-        );
     }
 }

@@ -43,7 +43,7 @@ fn rfc9200_5_10_4_token_without_expires_in_is_not_used() {
 fn rfc9203_3_2_unusable_access_information_is_not_used() {
     type Bend = fn(&mut AccessInformation<'_>);
     let cases: [(Bend, Reason); 6] = [
-        (|answer| answer.ace_profile = Some(1), Reason::Profile(1)),
+        (|answer| answer.ace_profile = Some(1), Reason::Confirmation),
         (|answer| answer.token_type = Some(1), Reason::TokenType(1)),
         (|answer| answer.cnf = None, Reason::Confirmation),
         (

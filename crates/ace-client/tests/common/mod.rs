@@ -16,7 +16,7 @@ pub use authorization::{AuthorizationServer, TokenAsked};
 pub use client::{ClientNode, Memory, Seen};
 pub use resource::{Hit, ResourceServer};
 pub use resource::{hints, hints_of};
-pub use serve::{Reply, forge};
+pub use serve::{Blocks, Reply, encode, forge, path};
 
 use ace_client::{AsSecurity, Client, Config, Phase, Request};
 use ace_crypto::{Aead, Hkdf};
