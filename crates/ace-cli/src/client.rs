@@ -216,6 +216,7 @@ impl Heard {
         let step = match heard.phase {
             Phase::Token => Step::Token,
             Phase::Upload => Step::Upload,
+            Phase::Handshake => Step::Handshake,
             Phase::Update => Step::Update,
             Phase::Access | Phase::Observing => Step::Access,
             Phase::Idle | Phase::Hints => Step::Hints,

@@ -138,8 +138,9 @@ fn phase_words(phase: Phase) -> &'static str {
         Phase::Hints => "hints: ask the resource server, unprotected, who gives tokens for it",
         Phase::Token => "token: ask the authorization server",
         Phase::Upload => "upload: give the token to the resource server",
+        Phase::Handshake => "handshake: DTLS with the resource server, by the key of the token",
         Phase::Update => "update: ask for more rights with the same key",
-        Phase::Access => "access: the request itself, protected by OSCORE",
+        Phase::Access => "access: the request itself, protected",
         Phase::Observing => "observing",
     }
 }

@@ -30,6 +30,28 @@ pub enum AsSecurity<'c> {
     Dtls(DtlsCredential<'c>),
 }
 
+#[allow(
+    irrefutable_let_patterns,
+    reason = "with one profile there is one variant"
+)]
+impl<'c> AsSecurity<'c> {
+    #[cfg(feature = "oscore")]
+    pub(crate) const fn oscore(&self) -> Option<&Parameters<'c>> {
+        if let Self::Oscore(parameters) = self {
+            return Some(parameters);
+        }
+        None
+    }
+
+    #[cfg(feature = "dtls")]
+    pub(crate) const fn dtls(&self) -> Option<&DtlsCredential<'c>> {
+        if let Self::Dtls(credential) = self {
+            return Some(credential);
+        }
+        None
+    }
+}
+
 /// Keys of a DTLS handshake with the authorization server.
 #[cfg(feature = "dtls")]
 #[derive(Clone, Copy)]

@@ -191,7 +191,7 @@ pub(crate) struct Work<const N: usize, const HANDSHAKE: usize> {
     len: usize,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one, and no heap")]
+#[allow(clippy::large_enum_variant, reason = "there is one, and no heap")]
 enum Content<const N: usize, const HANDSHAKE: usize> {
     Body([u8; N]),
     Handshake(Handshake<HANDSHAKE>),

@@ -20,8 +20,7 @@ pub(crate) fn is_trusted(trusted: &str, named: &str) -> bool {
         Scheme::Coap => Some(uri.port),
         Scheme::Coaps => uri.port.checked_sub(1),
     };
-    let same_port =
-        trusted.port == named.port || without_dtls(&trusted) == without_dtls(&named);
+    let same_port = trusted.port == named.port || without_dtls(&trusted) == without_dtls(&named);
     let named = Uri {
         scheme: trusted.scheme,
         port: trusted.port,

@@ -122,6 +122,15 @@
         clippy::unreachable
     )
 )]
+#![cfg_attr(
+    not(all(feature = "oscore", feature = "_rpk")),
+    allow(
+        dead_code,
+        clippy::large_enum_variant,
+        clippy::default_constructed_unit_structs,
+        reason = "what belongs to a profile that is not built in has no values"
+    )
+)]
 
 #[cfg(test)]
 extern crate std;

@@ -9,7 +9,7 @@ use ace_wire::coap::Message;
 use ace_wire::cose::algorithm_number;
 
 use crate::grant::{MAX_NONCE, MAX_SALT, NONCE};
-use crate::{AsSecurity, ClientError, Config, Reason, token};
+use crate::{ClientError, Config, Reason, token};
 
 pub(crate) use ace_oscore::RequestBinding as Binding;
 
@@ -22,10 +22,8 @@ impl Context {
         config: &Config<'_, P>,
         storage: &mut impl Storage,
     ) -> Result<Option<Self>, ClientError> {
-        let parameters = match &config.as_security {
-            AsSecurity::Oscore(parameters) => parameters,
-            #[cfg(feature = "dtls")]
-            AsSecurity::Dtls(_) => return Ok(None),
+        let Some(parameters) = config.as_security.oscore() else {
+            return Ok(None);
         };
         let mut context = SecurityContext::derive(parameters).map_err(ClientError::AsContext)?;
         let key = Key(config.storage_key);

@@ -13,7 +13,7 @@ use crate::config::DtlsCredential;
 use crate::flow::{Authority, Flow, Goal, Link, Protection, Stage, UPLOADS};
 use crate::grant::{GrantView, Keying};
 use crate::table::{Association, Keys, Table};
-use crate::{AsSecurity, ClientError, Config, Reason};
+use crate::{ClientError, Config, Reason};
 
 /// RFC 9202, 3.2.2 and 3.3.2 ask for those with the short tag; the order is the server's to choose.
 const SUITES: &[CipherSuite] = &[
@@ -35,10 +35,8 @@ impl<P> Channel<P> {
 impl<P> Sessions<P> {
     /// None yet, if the authorization server is spoken to over DTLS.
     pub(crate) fn of(config: &Config<'_, P>) -> Result<Option<Self>, ClientError> {
-        let credential = match &config.as_security {
-            AsSecurity::Dtls(credential) => credential,
-            #[cfg(feature = "oscore")]
-            AsSecurity::Oscore(_) => return Ok(None),
+        let Some(credential) = config.as_security.dtls() else {
+            return Ok(None);
         };
         match credential {
             DtlsCredential::Psk { identity, key } => {

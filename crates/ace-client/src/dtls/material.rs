@@ -9,7 +9,7 @@ use ace_wire::cose::{CoseKey, KeyType};
 #[cfg(feature = "_rpk")]
 use super::key;
 use crate::config::DtlsCredential;
-use crate::{AsSecurity, Config, Reason};
+use crate::{Config, Reason};
 
 /// Longest key identifier taken, in bytes.
 const MAX_KID: usize = 64;
@@ -61,6 +61,7 @@ impl<'a> Material<'a> {
 
     /// Whether the client can prove to have the key: its own may have been replaced since the token came.
     pub(crate) fn is_held(&self, own: Own<'_>) -> bool {
+        let _ = &own;
         match self.kind {
             Kind::Psk => true,
             #[cfg(feature = "_rpk")]
@@ -215,12 +216,7 @@ impl<'a> Credentials<'a> {
 
     /// Towards the authorization server.
     pub(super) fn of_authority<P>(config: &'a Config<'_, P>, room: &'a mut Room) -> Option<Self> {
-        let credential = match &config.as_security {
-            AsSecurity::Dtls(credential) => credential,
-            #[cfg(feature = "oscore")]
-            AsSecurity::Oscore(_) => return None,
-        };
-        match *credential {
+        match *config.as_security.dtls()? {
             DtlsCredential::Psk { identity, key } => {
                 let _ = room;
                 Some(Self::psk(identity, key))
@@ -243,6 +239,7 @@ impl<'a> Credentials<'a> {
         own: Own<'a>,
         room: &'a mut Room,
     ) -> Option<Self> {
+        let _ = &own;
         match (material.kind, token) {
             (Kind::Psk, Some(token)) => Some(Self::psk(token, material.key)),
             (Kind::Psk, None) => {

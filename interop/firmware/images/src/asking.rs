@@ -123,6 +123,7 @@ fn name(phase: Phase) -> &'static str {
         Phase::Hints => "hints",
         Phase::Token => "token",
         Phase::Upload => "upload",
+        Phase::Handshake => "handshake",
         Phase::Update => "update",
         Phase::Access => "access",
         Phase::Observing => "observing",
