@@ -8,8 +8,14 @@ use board::{Place, clock, console, give_up, network::Network, provision::Provisi
 
 use crate::{field, keys, meter::Meter, records::Records};
 
-/// One resource server's token of up to 256 bytes, bodies of up to 320, datagrams of up to 384.
-type Engine = Client<'static, SocketAddrV4, Records, 1, 256, 320, 2, 384>;
+/// One resource server's token, bodies, two exchanges, datagrams, and the messages of one handshake.
+type Engine = Client<'static, SocketAddrV4, Records, 1, GRANT, BODY, 2, MTU, HANDSHAKE>;
+
+const MTU: usize = 384;
+/// With public keys the token holds one, a signature, and names the server's.
+const GRANT: usize = if cfg!(feature = "es256") { 448 } else { 256 };
+const BODY: usize = if cfg!(feature = "es256") { 512 } else { 320 };
+const HANDSHAKE: usize = if cfg!(feature = "es256") { 832 } else { 320 };
 
 static ENGINE: Place<Result<Engine, ClientError>> = Place::new();
 static CONFIG: Place<Config<'static, SocketAddrV4>> = Place::new();
@@ -138,5 +144,5 @@ fn failed(_: &Event<'_>) -> ! {
 #[cfg(feature = "words")]
 fn failed(event: &Event<'_>) -> ! {
     console::debug(event);
-    exit(1)
+    board::exit(1)
 }

@@ -13,8 +13,7 @@ use crate::{field, meter, meter::Meter, records::Records, things, things::Things
 /// Longest datagram.
 const MTU: usize = 384;
 
-/// Four tokens, two more that wait for their first request, one observer, scopes of 64 bytes, one block-wise transfer
-/// of up to 256 bytes; three exchanges; two DTLS sessions and one handshake.
+/// Four tokens, two more that wait for their first request, one observer, scopes of 64 bytes, one block-wise transfer; three exchanges; two DTLS sessions and one handshake.
 type Engine = ResourceServer<
     'static,
     SocketAddrV4,
@@ -26,13 +25,15 @@ type Engine = ResourceServer<
     1,
     64,
     1,
-    256,
+    BODY,
     MTU,
     2,
     1,
     HANDSHAKE,
 >;
 
+/// Longest body; a token may take three quarters of it. With public keys it holds one, and a signature.
+const BODY: usize = if cfg!(feature = "es256") { 512 } else { 256 };
 /// Bytes of all messages of a handshake: more with public keys.
 const HANDSHAKE: usize = if cfg!(feature = "es256") { 832 } else { 512 };
 
