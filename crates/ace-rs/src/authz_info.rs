@@ -6,11 +6,11 @@ use ace_wire::ace::Profile;
 use ace_wire::cwt::ClaimsSet;
 #[cfg(feature = "dtls")]
 use ace_wire::cwt::NumericDate;
-use heapless::{String, Vec};
 
 use crate::Refusal;
 use crate::config::Config;
 use crate::freshness::{Numbers, Term};
+use crate::kept::Kept;
 use crate::scope::Rights;
 use crate::token::{Grant, TokenHash, TokenId};
 
@@ -26,22 +26,22 @@ pub(crate) struct Place<'s, 'c> {
 
 /// A token whose protection and claims are in order; `cnf` is not looked at yet.
 #[derive(Debug)]
-pub(crate) struct Examined<'b, const SCOPE: usize> {
+pub(crate) struct Examined<'b> {
     /// The authorization server, as a place among the token keys.
     pub(crate) issuer: u8,
     pub(crate) claims: ClaimsSet<'b>,
     pub(crate) term: Term,
-    pub(crate) rights: Rights<SCOPE>,
+    pub(crate) rights: Rights<'b>,
 }
 
 impl<'c> Place<'_, 'c> {
     /// Opens a token into `buffer`, and checks its claims in the order of RFC 9200, 5.10.1.1: iss,
     /// exp and its relatives, aud, scope.
-    pub(crate) fn examine<'b, const SCOPE: usize>(
+    pub(crate) fn examine<'b>(
         self,
         token: &'b [u8],
         buffer: &'b mut [u8],
-    ) -> Result<Examined<'b, SCOPE>, Refusal>
+    ) -> Result<Examined<'b>, Refusal>
     where
         'c: 'b,
     {
@@ -85,7 +85,7 @@ impl Place<'_, '_> {
     }
 }
 
-impl<const SCOPE: usize> Examined<'_, SCOPE> {
+impl Examined<'_> {
     // RFC 9200, 5.10
     pub(crate) fn is_for(&self, profile: Profile) -> Result<(), Refusal> {
         match self.claims.ace_profile {
@@ -101,19 +101,18 @@ impl<const SCOPE: usize> Examined<'_, SCOPE> {
     }
 
     /// What the device keeps of the claims.
-    pub(crate) fn grant(&self, id: TokenId, hash: TokenHash) -> Result<Grant<SCOPE>, Refusal> {
-        let no_room = |_| Refusal::NoRoomForClaim;
-        let subject = self.claims.sub.map(String::try_from).transpose();
-        let cti = self.claims.cti.map(Vec::from_slice).transpose();
+    pub(crate) fn grant<const SCOPE: usize>(
+        &self,
+        id: TokenId,
+        hash: TokenHash,
+    ) -> Result<Grant<SCOPE>, Refusal> {
         Ok(Grant {
             id,
             hash,
             term: self.term,
             #[cfg(feature = "dtls")]
             issued: self.issued(),
-            rights: self.rights.clone(),
-            subject: subject.map_err(|_| Refusal::NoRoomForClaim)?,
-            cti: cti.map_err(no_room)?,
+            claims: Kept::of(self.rights, self.claims.sub, self.claims.cti)?,
         })
     }
 }

@@ -66,7 +66,7 @@ where
         at: &Origin<P>,
         within: Option<TokenId>,
         token: &[u8],
-        examined: &Examined<'_, SCOPE>,
+        examined: &Examined<'_>,
         hash: TokenHash,
         events: &mut Events<P>,
     ) -> Result<TokenId, Denied> {
@@ -101,13 +101,13 @@ where
         at: &Origin<P>,
         within: Option<TokenId>,
         id: TokenId,
-        examined: &Examined<'_, SCOPE>,
+        examined: &Examined<'_>,
         hash: TokenHash,
         events: &mut Events<P>,
     ) -> Result<TokenId, Denied> {
         let entry = self.table.get(id).ok_or(Refusal::Expired)?;
         let number = |cti| number(cti, self.config.identifier).ok();
-        let numbers = number(examined.claims.cti).zip(number(entry.grant.cti.as_deref()));
+        let numbers = number(examined.claims.cti).zip(number(entry.grant.claims.cti()));
         let dates = examined.issued().zip(entry.grant.issued);
         // Its client knows what it does; anyone else could post what he once saw.
         let by_its_client = within == Some(id);

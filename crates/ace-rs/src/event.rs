@@ -8,10 +8,10 @@ use crate::token::TokenId;
 
 /// Events kept until [`poll_event`](crate::ResourceServer::poll_event) takes them; the oldest goes
 /// first when there are more.
-pub const MAX_EVENTS: usize = 8;
+pub const MAX_EVENTS: usize = 6;
 
 /// Bytes of a path that an event keeps; the rest is cut off.
-pub const MAX_EVENT_PATH: usize = 32;
+pub const MAX_EVENT_PATH: usize = 24;
 
 /// Something worth a line in a log. Holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,6 +213,6 @@ mod tests {
         let left: Vec<_> = core::iter::from_fn(|| events.pop())
             .map(|e| e.peer.unwrap())
             .collect();
-        assert_eq!(left, (2..10).collect::<Vec<_>>());
+        assert_eq!(left, (4..10).collect::<Vec<_>>());
     }
 }

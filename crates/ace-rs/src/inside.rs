@@ -153,6 +153,7 @@ where
     }
 
     /// A refusal with hints for a token that would do (RFC 9200, 5.2), for the key in use.
+    #[inline(never)]
     fn deny(&mut self, mut exchange: Exchange<'_, P>, code: Code, outcome: Outcome) {
         let (at, message) = (exchange.at, exchange.message);
         let entry = self.store.table.get(exchange.id);
@@ -174,6 +175,7 @@ where
         self.decided(&exchange, code, outcome);
     }
 
+    #[inline(never)]
     fn serve(&mut self, mut exchange: Exchange<'_, P>, target: Target) {
         let now = exchange.at.now;
         let (id, message) = (exchange.id, exchange.message);
@@ -191,7 +193,8 @@ where
             self.send(&exchange, length, &sealed);
             return self.decided(&exchange, code, Outcome::Block);
         }
-        let (body, block1) = match self.inner.receive(now, &key, message) {
+        let mut bodies = self.bodies.of_clients();
+        let (body, block1) = match bodies.receive(now, &key, message) {
             Received::Whole { body, block1 } => (body, block1),
             other => {
                 let out = other.reply();
@@ -218,7 +221,7 @@ where
             &out,
             &mut sealed,
         );
-        self.inner.release(&key);
+        self.bodies.of_clients().release(&key);
         self.send(&exchange, length, &sealed);
         self.decided(&exchange, code, Outcome::Handled);
     }
@@ -261,13 +264,15 @@ where
     }
 
     /// POST `/authz-info` (RFC 9203, 4.2; RFC 9202, 4).
+    #[inline(never)]
     fn update(&mut self, mut exchange: Exchange<'_, P>) {
         let message = exchange.message;
         if message.code != Code::POST {
             return self.refuse_update(&mut exchange, Refusal::Method.into());
         }
         let key = self.inner_key(exchange.id, message);
-        let (body, block1) = match self.inner.receive(exchange.at.now, &key, message) {
+        let mut bodies = self.bodies.of_clients();
+        let (body, block1) = match bodies.receive(exchange.at.now, &key, message) {
             Received::Whole { body, block1 } => (body, block1),
             other => {
                 let out = other.reply();
@@ -293,7 +298,7 @@ where
                     .post_within(at, id, token, clear, &mut self.events)
             }
         });
-        self.inner.release(&key);
+        bodies.release(&key);
         let id = match updated {
             Ok(id) => id,
             Err(denied) => return self.refuse_update(&mut exchange, denied),
@@ -319,6 +324,7 @@ where
         self.report(at, Some(exchange.id), exchange.message, sent, outcome);
     }
 
+    #[inline(never)]
     fn reply(&mut self, exchange: &mut Exchange<'_, P>, out: &OutMessage<'_>) {
         let mut sealed = [0; MTU];
         let length = seal(

@@ -152,6 +152,7 @@
 compile_error!("a profile is needed: the feature `oscore`, `dtls` or both");
 
 mod authz_info;
+mod bodies;
 mod config;
 #[cfg(feature = "dtls")]
 mod dtls_tokens;
@@ -161,6 +162,7 @@ mod freshness;
 mod front;
 mod hints;
 mod inside;
+mod kept;
 mod link;
 #[cfg(feature = "oscore")]
 mod material;
@@ -195,4 +197,4 @@ pub use resource::{Access, MAX_LOCATION, Request, Resource, Resources, Response,
 pub use server::{AUTHZ_INFO, ResourceServer, WELL_KNOWN_CORE};
 #[cfg(feature = "dtls")]
 pub use token::MAX_PSK;
-pub use token::{Key, MAX_CTI, MAX_KEY_ID, MAX_SUBJECT, Revoke, TokenHash, TokenId, TokenView};
+pub use token::{Key, MAX_KEY_ID, Revoke, TokenHash, TokenId, TokenView};

@@ -82,6 +82,7 @@ where
         Ok(count)
     }
 
+    #[inline(never)]
     fn notify_one(&mut self, now: Instant, slot: usize, mut observer: Observer<P>, target: Target) {
         let Target::Resource(_, resource) = target else {
             return;
@@ -137,6 +138,7 @@ where
     }
 
     /// RFC 9200, 5.10.3; RFC 9203, 4.2; RFC 9202, 5: a 4.01, protected, before the context or session goes.
+    #[inline(never)]
     fn end_observation(&mut self, now: Instant, mut observer: Observer<P>) {
         let out = OutMessage::new(Code::UNAUTHORIZED);
         let mut sealed = [0; MTU];

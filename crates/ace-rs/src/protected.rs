@@ -79,6 +79,7 @@ where
     }
 
     /// RFC 8613, 8.2.1: outer blocks come before anything else.
+    #[inline(never)]
     fn outer_blocks(
         &mut self,
         at: &Arrival<P>,
@@ -107,10 +108,11 @@ where
         }
         // MAX_UNFRAGMENTED_SIZE of RFC 8613, 4.1.3.4.2, is that of a datagram.
         let mut whole = [0; MTU];
-        let (length, block1) = match self.outer.receive(at.now, &key, message) {
+        let mut bodies = self.bodies.of_strangers();
+        let (length, block1) = match bodies.receive(at.now, &key, message) {
             Received::Whole { body, block1 } => {
                 let Some(room) = whole.get_mut(..body.len()) else {
-                    self.outer.release(&key);
+                    bodies.release(&key);
                     return self.front.code(&at, Code::REQUEST_ENTITY_TOO_LARGE);
                 };
                 room.copy_from_slice(body);
@@ -121,7 +123,7 @@ where
                 return;
             }
         };
-        self.outer.release(&key);
+        bodies.release(&key);
         let payload = whole.get(..length).unwrap_or(&[]);
         self.verify(
             &at,
@@ -147,6 +149,7 @@ where
         self.events.push(Some(at.peer), None, kind);
     }
 
+    #[inline(never)]
     fn verify(
         &mut self,
         at: &Arrival<P>,

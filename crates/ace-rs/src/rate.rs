@@ -8,37 +8,38 @@ use ace_crypto::hmac_sha256;
 /// `burst` at once, then one per `interval`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rate {
+    /// In milliseconds.
     interval: u64,
-    burst: u64,
-    /// When all that was taken will have been paid for.
-    paid: u64,
+    burst: u16,
 }
 
+/// When all that was taken will have been paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Paid(u64);
+
 impl Rate {
-    pub(crate) fn new(burst: u16, interval: Duration) -> Self {
+    pub(crate) const fn new(burst: u16, interval: Duration) -> Self {
         Self {
             interval: millis(interval),
-            burst: u64::from(burst),
-            paid: 0,
+            burst,
         }
     }
 
     /// Takes one, or says how long to wait.
-    pub(crate) fn take(&mut self, now: Instant) -> Result<(), Duration> {
-        let paid = self.paid.max(now.0).saturating_add(self.interval);
-        let latest = now
-            .0
-            .saturating_add(self.interval.saturating_mul(self.burst));
-        if paid > latest {
-            return Err(Duration::from_millis(paid - latest));
+    pub(crate) fn take(self, paid: &mut Paid, now: Instant) -> Result<(), Duration> {
+        let next = paid.0.max(now.0).saturating_add(self.interval);
+        let burst = self.interval.saturating_mul(u64::from(self.burst));
+        let latest = now.0.saturating_add(burst);
+        if next > latest {
+            return Err(Duration::from_millis(next - latest));
         }
-        self.paid = paid;
+        paid.0 = next;
         Ok(())
     }
 
     /// Gives one back.
-    pub(crate) fn refund(&mut self) {
-        self.paid = self.paid.saturating_sub(self.interval);
+    const fn refund(self, paid: &mut Paid) {
+        paid.0 = paid.0.saturating_sub(self.interval);
     }
 }
 
@@ -62,69 +63,83 @@ pub(crate) enum Admission {
 /// must have shown its address, and each of [`SOURCES`] classes of sources has an allowance of its
 /// own, which the others cannot use up. Which class a source is in depends on a secret and changes
 /// with time.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Gate {
-    common: Rate,
-    /// From when the class may come again.
-    classes: [Instant; SOURCES as usize],
-    pause: Duration,
+    common: Paid,
+    /// From when the class may come again, in units of [`UNIT`] milliseconds.
+    classes: [u32; SOURCES as usize],
+}
+
+/// How often a [`Gate`] opens: to all together, and `pause` is the time between two of one class.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    pub(crate) common: Rate,
+    pub(crate) pause: Duration,
+}
+
+/// So that 32 bits last for eight years.
+const UNIT: u64 = 64;
+
+/// Who asks, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) now: Instant,
+    pub(crate) secret: &'a [u8],
+    pub(crate) source: u64,
 }
 
 impl Gate {
-    /// `pause` is the time between two uploads of one class.
-    pub(crate) const fn new(common: Rate, pause: Duration) -> Self {
-        Self {
-            common,
-            classes: [Instant(0); SOURCES as usize],
-            pause,
-        }
-    }
-
     /// `proven` says that the source showed its address; `pressure` that few slots are free.
     pub(crate) fn admit(
         &mut self,
-        now: Instant,
-        secret: &[u8],
-        source: &[u8],
+        pace: Pace,
+        caller: Caller<'_>,
         proven: bool,
         pressure: bool,
     ) -> Admission {
-        if !pressure && self.common.take(now).is_ok() {
+        let now = caller.now;
+        if !pressure && pace.common.take(&mut self.common, now).is_ok() {
             return Admission::Admitted;
         }
         if !proven {
             return Admission::Challenge;
         }
-        let pause = self.pause;
-        let Some(next) = self.classes.get_mut(class(now, pause, secret, source)) else {
-            return Admission::Busy(pause);
+        let Some(next) = self.classes.get_mut(caller.class(pace.pause)) else {
+            return Admission::Busy(pace.pause);
         };
-        if *next > now {
-            return Admission::Busy(next.saturating_sub(now));
+        let opens = Instant(u64::from(*next).saturating_mul(UNIT));
+        if opens > now {
+            return Admission::Busy(opens.saturating_sub(now));
         }
-        *next = now + pause;
+        *next = units(now + pace.pause);
         Admission::Admitted
     }
 
     /// The source has proven possession of a key: its uploads cost it nothing.
-    pub(crate) fn refund(&mut self, now: Instant, secret: &[u8], source: &[u8]) {
-        self.common.refund();
-        let pause = self.pause;
-        if let Some(next) = self.classes.get_mut(class(now, pause, secret, source)) {
-            *next = now;
+    pub(crate) fn refund(&mut self, pace: Pace, caller: Caller<'_>) {
+        pace.common.refund(&mut self.common);
+        if let Some(next) = self.classes.get_mut(caller.class(pace.pause)) {
+            *next = 0;
         }
     }
 }
 
-/// The class of a source, drawn anew every `pause`.
-fn class(now: Instant, pause: Duration, secret: &[u8], source: &[u8]) -> usize {
-    let epoch = (now.0 / millis(pause).max(1)).to_be_bytes();
-    let digest = hmac_sha256(secret, &[b"class", &epoch, source]);
-    usize::from(digest.first().copied().unwrap_or(0)) % SOURCES as usize
+impl Caller<'_> {
+    /// The class of the source, drawn anew every `pause`.
+    fn class(&self, pause: Duration) -> usize {
+        let epoch = (self.now.0 / millis(pause).max(1)).to_be_bytes();
+        let digest = hmac_sha256(self.secret, &[b"class", &epoch, &self.source.to_be_bytes()]);
+        usize::from(digest.first().copied().unwrap_or(0)) % SOURCES as usize
+    }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn units(at: Instant) -> u32 {
+    u32::try_from(at.0 / UNIT).unwrap_or(u32::MAX)
+}
+
+const fn millis(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().saturating_mul(1000);
+    seconds.saturating_add(duration.subsec_millis() as u64)
 }
 
 #[cfg(test)]
@@ -133,65 +148,75 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn caller(now: Instant, source: u64) -> Caller<'static> {
+        Caller {
+            now,
+            secret: b"k",
+            source,
+        }
+    }
+
+    const fn pace(burst: u16, pause: u32) -> Pace {
+        Pace {
+            common: Rate::new(burst, SECOND),
+            pause: Duration::from_secs(pause as u64),
+        }
+    }
+
     #[test]
     fn a_burst_then_one_per_interval() {
-        let mut rate = Rate::new(3, SECOND);
+        let rate = Rate::new(3, SECOND);
+        let mut paid = Paid::default();
         let start = Instant(5_000);
         for _ in 0..3 {
-            rate.take(start).unwrap();
+            rate.take(&mut paid, start).unwrap();
         }
-        assert_eq!(rate.take(start), Err(SECOND));
-        assert_eq!(rate.take(start + SECOND / 2), Err(SECOND / 2));
-        rate.take(start + SECOND).unwrap();
-        rate.take(start + SECOND).unwrap_err();
-        rate.refund();
-        rate.take(start + SECOND).unwrap();
+        assert_eq!(rate.take(&mut paid, start), Err(SECOND));
+        assert_eq!(rate.take(&mut paid, start + SECOND / 2), Err(SECOND / 2));
+        rate.take(&mut paid, start + SECOND).unwrap();
+        rate.take(&mut paid, start + SECOND).unwrap_err();
+        rate.refund(&mut paid);
+        rate.take(&mut paid, start + SECOND).unwrap();
         // A long pause earns no more than the burst.
         let later = start + 100 * SECOND;
-        assert_eq!((0..10).filter(|_| rate.take(later).is_ok()).count(), 3);
+        let taken = (0..10).filter(|_| rate.take(&mut paid, later).is_ok());
+        assert_eq!(taken.count(), 3);
     }
 
     #[test]
     fn rfc9200_5_10_1_2_one_source_cannot_use_up_the_allowance_of_others() {
-        let mut gate = Gate::new(Rate::new(2, SECOND), 16 * SECOND);
-        let now = Instant(0);
-        let mut admit = |source: &[u8], proven| gate.admit(now, b"k", source, proven, false);
-        assert_eq!(admit(b"flood", false), Admission::Admitted);
-        assert_eq!(admit(b"flood", false), Admission::Admitted);
-        assert_eq!(admit(b"flood", false), Admission::Challenge);
-        assert_eq!(admit(b"flood", true), Admission::Admitted);
-        assert_eq!(admit(b"flood", true), Admission::Busy(16 * SECOND));
+        let mut gate = Gate::default();
+        let mut admit =
+            |source, proven| gate.admit(pace(2, 16), caller(Instant(0), source), proven, false);
+        let flood = 1_000;
+        assert_eq!(admit(flood, false), Admission::Admitted);
+        assert_eq!(admit(flood, false), Admission::Admitted);
+        assert_eq!(admit(flood, false), Admission::Challenge);
+        assert_eq!(admit(flood, true), Admission::Admitted);
+        assert_eq!(admit(flood, true), Admission::Busy(16 * SECOND));
         // Sources of other classes are let in at once, each once.
-        let others = (0..64u8).filter(|n| admit(&[*n], true) == Admission::Admitted);
+        let others = (0..64).filter(|n| admit(*n, true) == Admission::Admitted);
         assert_eq!(others.count(), SOURCES as usize - 1);
     }
 
     #[test]
     fn rfc9200_5_10_1_2_classes_change_with_time() {
-        let of = |second: u64, source| class(Instant(second * 1000), SECOND, b"k", source);
-        let apart = (0..100).filter(|second| of(*second, b"flood") != of(*second, b"client"));
+        let of = |second: u64, source| caller(Instant(second * 1000), source).class(SECOND);
+        let apart = (0..100).filter(|second| of(*second, 7) != of(*second, 8));
         let moved = apart.count();
         assert!((70..100).contains(&moved), "{moved}");
     }
 
     #[test]
     fn possession_of_a_key_gives_the_allowance_back() {
-        let mut gate = Gate::new(Rate::new(1, SECOND), 4 * SECOND);
-        let now = Instant(0);
+        let mut gate = Gate::default();
+        let (pace, client) = (pace(1, 4), caller(Instant(0), 7));
         for _ in 0..20 {
-            assert_eq!(
-                gate.admit(now, b"k", b"client", true, false),
-                Admission::Admitted
-            );
-            gate.refund(now, b"k", b"client");
+            let admitted = gate.admit(pace, client, true, false);
+            assert_eq!(admitted, Admission::Admitted);
+            gate.refund(pace, client);
         }
-        assert_eq!(
-            gate.admit(now, b"k", b"client", true, true),
-            Admission::Admitted
-        );
-        assert_ne!(
-            gate.admit(now, b"k", b"client", true, true),
-            Admission::Admitted
-        );
+        assert_eq!(gate.admit(pace, client, true, true), Admission::Admitted);
+        assert_ne!(gate.admit(pace, client, true, true), Admission::Admitted);
     }
 }

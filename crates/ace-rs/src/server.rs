@@ -1,13 +1,13 @@
 use core::fmt;
-use core::time::Duration;
 
-use ace_coap::block::{Assembly, BlockReceiver, BlockSender, Body};
+use ace_coap::block::{BlockSender, Body};
 use ace_coap::{Block, CryptoRng, Incoming, Instant, Transmit};
 use ace_oscore::storage::Storage;
 #[cfg(feature = "oscore")]
 use ace_wire::coap::option;
 use ace_wire::coap::{Code, Message};
 
+use crate::bodies::Bodies;
 use crate::config::{Config, MAX_SCOPES};
 use crate::error::Error;
 use crate::event::{Event, EventKind, EventPath, Events, Outcome};
@@ -17,7 +17,7 @@ use crate::link::Way;
 use crate::link::{Link, Slot};
 use crate::observers::Observers;
 use crate::peer::Peer;
-use crate::rate::{Gate, Rate};
+use crate::rate::Gate;
 use crate::resource::Resources;
 #[cfg(feature = "dtls")]
 use crate::session::{Sessions, is_record};
@@ -31,9 +31,6 @@ pub const WELL_KNOWN_CORE: &str = "/.well-known/core";
 
 /// Bytes of a message that are not payload: header, options, OSCORE.
 const OVERHEAD: usize = 128;
-
-/// Between two hints to one class of sources, when the common rate is used up.
-const HINTS_PAUSE: Duration = Duration::from_secs(1);
 
 /// A resource server: CoAP endpoint, `/authz-info`, tokens, OSCORE contexts and the decision about
 /// every request.
@@ -52,8 +49,8 @@ const HINTS_PAUSE: Duration = Duration::from_secs(1);
 /// | `TOKENS` | tokens in force at once |
 /// | `UNCONFIRMED` | posted tokens that wait for a first request, beside those in force; 2 or more |
 /// | `OBSERVERS` | observations at once |
-/// | `SCOPE` | longest binary scope of a token, in bytes |
-/// | `TRANSFERS` | block-wise transfers at once: requests of strangers, requests under OSCORE, and answers, so many of each |
+/// | `SCOPE` | room for the binary scope, `sub` and `cti` of a token together, in bytes; 8 or more |
+/// | `TRANSFERS` | block-wise transfers at once: so many requests, half of them of strangers and half of clients, and so many answers; with 1, strangers and clients share it; with 0, requests have to fit a datagram, and so do answers to other methods than GET |
 /// | `BODY` | longest body of a request or a response, in bytes; tokens up to three quarters of it |
 /// | `MTU` | longest datagram sent, in bytes; 256 or more |
 /// | `SESSIONS` | DTLS sessions at once |
@@ -68,8 +65,8 @@ pub struct ResourceServer<
     const TOKENS: usize = 4,
     const UNCONFIRMED: usize = 4,
     const OBSERVERS: usize = 4,
-    const SCOPE: usize = 128,
-    const TRANSFERS: usize = 2,
+    const SCOPE: usize = 160,
+    const TRANSFERS: usize = 4,
     const BODY: usize = 1024,
     const MTU: usize = 1152,
     const SESSIONS: usize = 4,
@@ -84,8 +81,7 @@ pub struct ResourceServer<
     pub(crate) observers: Observers<P, OBSERVERS>,
     pub(crate) hints: Gate,
     pub(crate) events: Events<P>,
-    pub(crate) outer: BlockReceiver<[Assembly<BODY>; TRANSFERS], BODY>,
-    pub(crate) inner: BlockReceiver<[Assembly<BODY>; TRANSFERS], BODY>,
+    pub(crate) bodies: Bodies<TRANSFERS, BODY>,
     pub(crate) answers: BlockSender<[Body<BODY>; TRANSFERS], BODY>,
 }
 
@@ -153,13 +149,9 @@ where
             sessions: Sessions::new(&config.dtls, rng),
             resources,
             observers: Observers::new(),
-            hints: Gate::new(
-                Rate::new(limits.hints_burst, limits.hints_interval),
-                HINTS_PAUSE,
-            ),
+            hints: Gate::default(),
             events: Events::new(),
-            outer: BlockReceiver::new([const { Assembly::new() }; TRANSFERS], szx),
-            inner: BlockReceiver::new([const { Assembly::new() }; TRANSFERS], szx),
+            bodies: Bodies::new(szx),
             answers: BlockSender::new([const { Body::new() }; TRANSFERS], szx),
         })
     }
@@ -248,8 +240,7 @@ where
         self.session_timeout(now, wall);
         self.drop_observers();
         self.expire(now, wall);
-        self.outer.expire(now);
-        self.inner.expire(now);
+        self.bodies.expire(now);
         self.answers.expire(now);
     }
 
@@ -286,7 +277,7 @@ where
         let mut count = 0;
         while let Some(id) = self.store.table.first(|entry| match which {
             Revoke::Hash(hash) => entry.grant.hash == hash,
-            Revoke::Cti(cti) => entry.grant.cti.as_deref() == Some(cti),
+            Revoke::Cti(cti) => entry.grant.claims.cti() == Some(cti),
         }) {
             self.end_observations(now, id);
             self.store.end(id, true);

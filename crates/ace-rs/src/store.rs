@@ -20,13 +20,13 @@ use crate::front::Origin;
 #[cfg(feature = "oscore")]
 use crate::material::{Exchange, Material, NONCE2};
 use crate::peer::Peer;
-use crate::rate::{Admission, Gate, Rate, SOURCES};
+use crate::rate::{Admission, Caller, Gate, Pace, Paid, Rate, SOURCES};
 use crate::resource::Who;
 use crate::table::Table;
 use crate::token::{Entry, KeyDigest, Proof, Security, TokenHash, TokenId};
 
-/// Updates of rights that one context may post in a row; then one per second.
-const UPDATE_BURST: u16 = 4;
+/// Updates of rights that one context or session may post in a row; then one per second.
+const UPDATES: Rate = Rate::new(4, Duration::from_secs(1));
 
 /// A token as it came.
 #[derive(Debug, Clone, Copy)]
@@ -129,18 +129,11 @@ where
     ) -> Result<Self, Error> {
         let mut secret = Secret::full([0; 32]);
         rng.fill_bytes(secret.as_mut_bytes());
-        let limits = config.limits;
-        // All classes of sources together take up at most half of the time of the waiting slots.
-        let slots = u32::try_from(UNCONFIRMED).unwrap_or(u32::MAX).max(1);
-        let pause = limits.grace.saturating_mul(2 * SOURCES) / slots;
         Ok(Self {
             table: Table::new(rng.next_u32() as u16),
             numbers: Numbers::load(&mut storage).ok_or(Error::Storage)?,
             storage,
-            gate: Gate::new(
-                Rate::new(limits.upload_burst, limits.upload_interval),
-                pause,
-            ),
+            gate: Gate::default(),
             assembling: None,
             secret,
             last_token: 0,
@@ -158,12 +151,8 @@ where
         let by_another = |(began, peer): (Instant, P)| peer != at.peer && at.now < began + grace;
         let assembling = blockwise && self.assembling.is_some_and(by_another);
         let pressure = assembling || self.table.in_grace(at.now, grace) * 4 >= UNCONFIRMED;
-        let source = at.peer.source().to_be_bytes();
-        let secret = self.secret.as_bytes();
-        match self
-            .gate
-            .admit(at.now, secret, &source, at.proven, pressure)
-        {
+        let (pace, caller) = (self.pace(), caller(at, &self.secret));
+        match self.gate.admit(pace, caller, at.proven, pressure) {
             Admission::Admitted => {}
             Admission::Challenge => return Err(Stop::Challenge),
             Admission::Busy(wait) => return Err(Denied::later(Refusal::Busy, wait).into()),
@@ -182,8 +171,19 @@ where
     }
 
     fn refund(&mut self, at: &Origin<P>) {
-        let source = at.peer.source().to_be_bytes();
-        self.gate.refund(at.now, self.secret.as_bytes(), &source);
+        let (pace, caller) = (self.pace(), caller(at, &self.secret));
+        self.gate.refund(pace, caller);
+    }
+
+    /// How often tokens are taken.
+    fn pace(&self) -> Pace {
+        let limits = &self.config.limits;
+        // All classes of sources together take up at most half of the time of the waiting slots.
+        let slots = u32::try_from(UNCONFIRMED).unwrap_or(u32::MAX).max(1);
+        Pace {
+            common: Rate::new(limits.upload_burst, limits.upload_interval),
+            pause: limits.grace.saturating_mul(2 * SOURCES) / slots,
+        }
     }
 
     /// Opens, checks and hashes a token; changes nothing. `clear` holds its claims afterwards.
@@ -192,7 +192,7 @@ where
         at: &Origin<P>,
         token: &'b [u8],
         clear: &'b mut [u8],
-    ) -> Result<(Examined<'b, SCOPE>, TokenHash), Refusal>
+    ) -> Result<(Examined<'b>, TokenHash), Refusal>
     where
         'c: 'b,
     {
@@ -260,7 +260,7 @@ where
         &mut self,
         at: &Origin<P>,
         request: &AuthzInfoRequest<'_>,
-        examined: &Examined<'_, SCOPE>,
+        examined: &Examined<'_>,
         hash: TokenHash,
         rng: &mut dyn CryptoRng,
         events: &mut Events<P>,
@@ -306,7 +306,7 @@ where
     pub(crate) fn add(
         &mut self,
         at: &Origin<P>,
-        examined: &Examined<'_, SCOPE>,
+        examined: &Examined<'_>,
         hash: TokenHash,
         key: KeyDigest,
         key_id: &[u8],
@@ -322,7 +322,7 @@ where
             key,
             proof: Proof::Awaited(at.now),
             peer: at.peer,
-            updates: Rate::new(UPDATE_BURST, Duration::from_secs(1)),
+            updates: Paid::default(),
         };
         self.table.make_room();
         self.numbers.take(examined.term.number, &mut self.storage)?;
@@ -360,14 +360,14 @@ where
     pub(crate) fn pay(&mut self, at: &Origin<P>, id: TokenId) -> Result<(), Denied> {
         let entry = self.table.get_mut(id).ok_or(Refusal::Expired)?;
         let busy = |wait| Denied::later(Refusal::Busy, wait);
-        entry.updates.take(at.now).map_err(busy)
+        UPDATES.take(&mut entry.updates, at.now).map_err(busy)
     }
 
     pub(crate) fn replace(
         &mut self,
         at: &Origin<P>,
         id: TokenId,
-        examined: &Examined<'_, SCOPE>,
+        examined: &Examined<'_>,
         hash: TokenHash,
         events: &mut Events<P>,
     ) -> Result<(), Refusal> {
@@ -404,14 +404,7 @@ where
         if entry.is_confirmed() {
             return Ok(());
         }
-        let key = entry.key;
-        let subject = entry.grant.subject.clone();
-        let by_subject = self.config.limits.one_token_per_subject;
-        while let Some(old) = self.table.first(|other| {
-            other.is_confirmed() && other.same_client(key, subject.as_deref(), by_subject)
-        }) {
-            let same_token = self.table.get(old).map(|e| e.grant.hash)
-                == self.table.get(id).map(|e| e.grant.hash);
+        while let Some((old, same_token)) = self.superseded_by(id) {
             self.end(old, !same_token);
             events.push(Some(at.peer), Some(old), EventKind::TokenReplaced);
         }
@@ -424,6 +417,16 @@ where
         self.refund(at);
         events.push(Some(at.peer), Some(id), EventKind::TokenConfirmed);
         Ok(())
+    }
+
+    /// A token in force that ends when this one comes into force, and whether they are the same (RFC 9200, 5.10.1).
+    fn superseded_by(&self, id: TokenId) -> Option<(TokenId, bool)> {
+        let new = self.table.get(id)?;
+        let by_subject = self.config.limits.one_token_per_subject;
+        let mut old = self.table.iter().filter(|old| old.is_confirmed());
+        let old =
+            old.find(|old| old.same_client(new.key, new.grant.claims.subject(), by_subject))?;
+        Some((old.grant.id, old.grant.hash == new.grant.hash))
     }
 
     /// Wipes a token and its context. With `for_good`, its number is not taken again.
@@ -453,7 +456,8 @@ where
         match self.table.get(id) {
             Some(entry) => entry
                 .grant
-                .rights
+                .claims
+                .rights()
                 .permit(self.config.scopes, options, method),
             None => Permission::NoSuchObject,
         }
@@ -461,18 +465,30 @@ where
 
     /// Whether the token allows GET on this path, without query.
     pub(crate) fn may_observe(&self, id: TokenId, path: &str) -> bool {
-        self.table
-            .get(id)
-            .is_some_and(|entry| entry.grant.rights.permits_get(self.config.scopes, path))
+        self.table.get(id).is_some_and(|entry| {
+            entry
+                .grant
+                .claims
+                .rights()
+                .permits_get(self.config.scopes, path)
+        })
     }
 
     pub(crate) fn who(&self, id: TokenId) -> Option<Who<'_>> {
         let entry = self.table.get(id)?;
         Some(Who {
             token: id,
-            subject: entry.grant.subject.as_deref(),
-            cti: entry.grant.cti.as_deref(),
+            subject: entry.grant.claims.subject(),
+            cti: entry.grant.claims.cti(),
             key: entry.key(),
         })
+    }
+}
+
+fn caller<'s, P: Peer>(at: &Origin<P>, secret: &'s Secret<32>) -> Caller<'s> {
+    Caller {
+        now: at.now,
+        secret: secret.as_bytes(),
+        source: at.peer.source(),
     }
 }

@@ -8,16 +8,12 @@ use ace_crypto::Secret;
 use ace_crypto::{hmac_sha256, sha256};
 #[cfg(feature = "oscore")]
 use ace_oscore::SecurityContext;
-use heapless::{String, Vec};
+use heapless::Vec;
 
 use crate::freshness::Term;
-use crate::rate::Rate;
-use crate::scope::Rights;
+use crate::kept::Kept;
+use crate::rate::Paid;
 
-/// Longest `sub` taken, in bytes.
-pub const MAX_SUBJECT: usize = 40;
-/// Longest `cti` taken, in bytes.
-pub const MAX_CTI: usize = 40;
 /// Longest identifier of a key taken, in bytes: of OSCORE input material, or `kid` of a COSE_Key.
 pub const MAX_KEY_ID: usize = 24;
 /// Longest pre-shared key of a DTLS client taken, in bytes.
@@ -79,7 +75,7 @@ pub enum Revoke<'a> {
     Cti(&'a [u8]),
 }
 
-/// What the device keeps of a token's claims. `SCOPE` is the room for a binary scope.
+/// What the device keeps of a token. `SCOPE` is the room for its scope, `sub` and `cti`.
 #[derive(Debug)]
 pub(crate) struct Grant<const SCOPE: usize> {
     pub(crate) id: TokenId,
@@ -88,9 +84,7 @@ pub(crate) struct Grant<const SCOPE: usize> {
     /// `iat`, seconds since the epoch.
     #[cfg(feature = "dtls")]
     pub(crate) issued: Option<u64>,
-    pub(crate) rights: Rights<SCOPE>,
-    pub(crate) subject: Option<String<MAX_SUBJECT>>,
-    pub(crate) cti: Option<Vec<u8, MAX_CTI>>,
+    pub(crate) claims: Kept<SCOPE>,
 }
 
 /// A proof-of-possession key without the key: compares, reveals nothing.
@@ -146,7 +140,7 @@ pub(crate) struct Entry<P, const SCOPE: usize> {
     /// Where the token was posted from, then where the last request that verified came from.
     pub(crate) peer: P,
     /// Updates of rights, which cost a verification each.
-    pub(crate) updates: Rate,
+    pub(crate) updates: Paid,
 }
 
 impl<P, const SCOPE: usize> Entry<P, SCOPE> {
@@ -161,7 +155,7 @@ impl<P, const SCOPE: usize> Entry<P, SCOPE> {
         subject: Option<&str>,
         by_subject: bool,
     ) -> bool {
-        let same_subject = || subject.is_some() && self.grant.subject.as_deref() == subject;
+        let same_subject = || subject.is_some() && self.grant.claims.subject() == subject;
         self.key == key || by_subject && same_subject()
     }
 
@@ -172,8 +166,8 @@ impl<P, const SCOPE: usize> Entry<P, SCOPE> {
         TokenView {
             id: self.grant.id,
             hash: self.grant.hash,
-            cti: self.grant.cti.as_deref(),
-            subject: self.grant.subject.as_deref(),
+            cti: self.grant.claims.cti(),
+            subject: self.grant.claims.subject(),
             ends: self.grant.term.end,
             exp: self.grant.term.exp,
             confirmed: self.is_confirmed(),

@@ -20,7 +20,7 @@ use crate::link::Slot;
 #[cfg(feature = "oscore")]
 use crate::material::NONCE2;
 use crate::peer::{Peer, PeerBytes};
-use crate::rate::Admission;
+use crate::rate::{Admission, Caller, Pace, Rate};
 use crate::resource::{Access, Request, Resource, Resources, Response};
 use crate::server::{AUTHZ_INFO, ResourceServer, WELL_KNOWN_CORE};
 use crate::store::{Denied, Posted, Stop, Upload};
@@ -36,6 +36,9 @@ pub(crate) const KNOWN: [u16; 7] = [
     option::BLOCK1,
     option::BLOCK2,
 ];
+
+/// Between two hints to one class of sources, when the common rate is used up.
+const HINTS_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +169,7 @@ where
     }
 
     /// 4.01 with hints (RFC 9200, 5.2 and 5.3); `readable`: path and method are those asked for.
+    #[inline(never)]
     pub(crate) fn unauthorized(
         &mut self,
         at: &Arrival<P>,
@@ -174,8 +178,17 @@ where
         outcome: Outcome,
     ) {
         let secret = self.store.secret.as_bytes();
-        let source = at.peer.source().to_be_bytes();
-        let sent = match self.hints.admit(at.now, secret, &source, at.proven, false) {
+        let caller = Caller {
+            now: at.now,
+            secret,
+            source: at.peer.source(),
+        };
+        let limits = &self.store.config.limits;
+        let pace = Pace {
+            common: Rate::new(limits.hints_burst, limits.hints_interval),
+            pause: HINTS_PAUSE,
+        };
+        let sent = match self.hints.admit(pace, caller, at.proven, false) {
             Admission::Challenge => self.front.challenge(at),
             Admission::Busy(_) => {
                 self.front.code(at, Code::UNAUTHORIZED);
@@ -197,6 +210,7 @@ where
         self.report(at, None, message, sent, outcome);
     }
 
+    #[inline(never)]
     fn public(&mut self, at: &Arrival<P>, message: &Message<'_>, target: Target) {
         if !target.has_method(message.code) {
             self.front.code(at, Code::METHOD_NOT_ALLOWED);
@@ -217,7 +231,8 @@ where
             let sent = self.front.answer(at, &next);
             return self.report(at, None, message, sent, Outcome::Block);
         }
-        let (body, block1) = match self.outer.receive(at.now, &key, message) {
+        let mut bodies = self.bodies.of_strangers();
+        let (body, block1) = match bodies.receive(at.now, &key, message) {
             Received::Whole { body, block1 } => (body, block1),
             other => {
                 let sent = self.front.answer(at, &other.reply());
@@ -235,11 +250,12 @@ where
                 Sent::Answer(Code::INTERNAL_SERVER_ERROR)
             }
         };
-        self.outer.release(&key);
+        bodies.release(&key);
         self.report(at, None, message, sent, Outcome::Handled);
     }
 
     /// POST `/authz-info` (RFC 9200, 5.10.1; RFC 9203, 4.1).
+    #[inline(never)]
     fn upload(&mut self, at: &Arrival<P>, message: &Message<'_>, rng: &mut dyn CryptoRng) {
         // RFC 9200, 5.10.1.2
         if message.code != Code::POST {
@@ -260,7 +276,8 @@ where
         let peer = PeerBytes::of(at.peer);
         let secret = self.store.secret.as_bytes();
         let key = OperationKey::new(&[secret, b"authz-info", peer.as_bytes()], message);
-        let (body, block1) = match self.outer.receive(at.now, &key, message) {
+        let mut bodies = self.bodies.of_strangers();
+        let (body, block1) = match bodies.receive(at.now, &key, message) {
             Received::Whole { body, block1 } => (body, block1),
             other => {
                 self.front.answer(at, &other.reply());
@@ -273,7 +290,7 @@ where
             return self.refuse(at, Refusal::TooLarge.into());
         };
         payload.copy_from_slice(body);
-        self.outer.release(&key);
+        bodies.release(&key);
         let upload = match upload_in(message, payload) {
             Ok(upload) => upload,
             Err(refusal) => return self.refuse(at, refusal.into()),

@@ -392,7 +392,7 @@ fn rfc9203_4_2_what_does_not_fit_is_refused() {
         (Code::BAD_REQUEST, Refusal::NoRoomForClaim)
     );
     let long_subject = Claims {
-        sub: Some("x".repeat(41)),
+        sub: Some("x".repeat(160)),
         ..claims(1)
     };
     assert_eq!(
@@ -400,7 +400,7 @@ fn rfc9203_4_2_what_does_not_fit_is_refused() {
         (Code::BAD_REQUEST, Refusal::NoRoomForClaim)
     );
     let long_cti = Claims {
-        cti: Some(vec![0; 41]),
+        cti: Some(vec![0; 160]),
         ..claims(1)
     };
     assert_eq!(
@@ -408,8 +408,8 @@ fn rfc9203_4_2_what_does_not_fit_is_refused() {
         (Code::BAD_REQUEST, Refusal::NoRoomForClaim)
     );
     accept(&Claims {
-        sub: Some("x".repeat(40)),
-        cti: Some(vec![0; 40]),
+        sub: Some("x".repeat(80)),
+        cti: Some(vec![0; 72]),
         ..claims(1)
     });
     let long_token = Claims {

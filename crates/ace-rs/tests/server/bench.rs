@@ -351,6 +351,8 @@ pub struct Bench {
     pub rng: SeededRandom,
     pub flash: Flash,
     pub next_id: u16,
+    /// Events that nobody has asked for yet.
+    pub told: Vec<Event<u16>>,
     /// What was sent to clients that have not fetched it.
     pub mail: Vec<(u16, Vec<u8>)>,
 }
@@ -376,6 +378,7 @@ impl Bench {
             rng,
             flash,
             next_id: 1,
+            told: Vec::new(),
             mail: Vec::new(),
         }
     }
@@ -392,6 +395,7 @@ impl Bench {
         while let Some(transmit) = self.server.poll_transmit(self.now) {
             sent.push((transmit.peer, Owned::parse(transmit.datagram)));
         }
+        self.listen();
         sent
     }
 
@@ -452,8 +456,15 @@ impl Bench {
         client
     }
 
+    /// Fetches events, of which the server keeps a few only.
+    pub fn listen(&mut self) {
+        self.told
+            .extend(std::iter::from_fn(|| self.server.poll_event()));
+    }
+
     pub fn events(&mut self) -> Vec<Event<u16>> {
-        std::iter::from_fn(|| self.server.poll_event()).collect()
+        self.listen();
+        core::mem::take(&mut self.told)
     }
 
     /// The refusals among the events.

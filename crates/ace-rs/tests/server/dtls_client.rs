@@ -335,6 +335,7 @@ impl Bench {
         while let Some(transmit) = self.server.poll_transmit(self.now) {
             sent.push((transmit.peer, transmit.datagram.to_vec()));
         }
+        self.listen();
         sent
     }
 

@@ -30,19 +30,19 @@ type Server<
 
 #[test]
 fn sizes_are_those_of_the_documentation() {
-    let default = size_of::<Server<4, 4, 4, 128, 2, 1024>>();
+    let default = size_of::<Server<4, 4, 4, 160, 4, 1024>>();
     let more = |larger: usize| larger - default;
     let measured = [
         default,
         // A token in force, and one that waits.
-        more(size_of::<Server<5, 4, 4, 128, 2, 1024>>()),
-        more(size_of::<Server<4, 5, 4, 128, 2, 1024>>()),
-        more(size_of::<Server<4, 4, 5, 128, 2, 1024>>()),
+        more(size_of::<Server<5, 4, 4, 160, 4, 1024>>()),
+        more(size_of::<Server<4, 5, 4, 160, 4, 1024>>()),
+        more(size_of::<Server<4, 4, 5, 160, 4, 1024>>()),
         // Room for the scope of every token.
-        more(size_of::<Server<4, 4, 4, 192, 2, 1024>>()),
-        // Three bodies.
-        more(size_of::<Server<4, 4, 4, 128, 3, 1024>>()),
-        more(size_of::<Server<4, 4, 4, 128, 2, 2048>>()),
+        more(size_of::<Server<4, 4, 4, 224, 4, 1024>>()),
+        // Two bodies.
+        more(size_of::<Server<4, 4, 4, 160, 5, 1024>>()),
+        more(size_of::<Server<4, 4, 4, 160, 4, 2048>>()),
         size_of::<Slot<SocketAddr, 1152>>(),
     ];
     let documented = [29_704, 680, 680, 96, 512, 3_272, 6_144, 1_288];
