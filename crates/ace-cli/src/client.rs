@@ -10,6 +10,7 @@ use ace_client::{
     AsSecurity, ClientError, Direction, Phase, Reason, Request as Wanted, RequestError, Step,
     Watch, Watched,
 };
+use ace_dtls::{Alert, CloseReason};
 use ace_net::{Outcome, RefusedBy, Requester, RequesterError};
 use ace_wire::{
     ace::{AsRequestCreationHints, ErrorCode},
@@ -63,11 +64,11 @@ pub async fn request(arguments: &Request, output: &Output) -> Result<(), Failure
 
     let mut config = ace_client::Config::new(as_peer, as_uri, security);
     config.own_key = keys.as_ref().map(|pair| &pair.own);
-    config.coaps = if arguments.one_port {
-        |coap| coap
-    } else {
-        with_dtls
+    let coaps: fn(SocketAddr) -> SocketAddr = match arguments.one_port {
+        true => |coap| coap,
+        false => with_dtls,
     };
+    config.coaps = coaps;
     config.token_in_handshake = arguments.token_in_handshake;
     // Each number is written down before it is used, none is skipped: see `state::open_client`.
     config.reservation = 1;
@@ -117,6 +118,7 @@ pub async fn request(arguments: &Request, output: &Output) -> Result<(), Failure
         path: uri.path,
         audience: heard.lock().audience.clone(),
         rs,
+        rs_coaps: coaps(rs),
         as_peer,
         as_uri,
         timeout: arguments.timeout,
@@ -236,6 +238,7 @@ struct Asked<'a> {
     /// By the hints, which anyone may have sent.
     audience: Option<String>,
     rs: SocketAddr,
+    rs_coaps: SocketAddr,
     as_peer: SocketAddr,
     as_uri: &'a str,
     timeout: u64,
@@ -259,6 +262,16 @@ impl Asked<'_> {
         format!("the operator can allow it with `ace grant {client} {rs} '{scope}' --site DIR`")
     }
 
+    fn unknown(&self) -> String {
+        format!(
+            "{}: the authorization server at {} does not know the key of {}; `ace client list` there says whether it is \
+             registered, `ace client add` makes a new bundle",
+            self.what(),
+            self.as_peer,
+            self.client
+        )
+    }
+
     fn refused(&self, by: &RefusedBy) -> String {
         let (what, grant) = (self.what(), self.grant());
         match by {
@@ -268,6 +281,10 @@ impl Asked<'_> {
                     "{what} refused: {client} has no grant for it, and the resource server answers {code}; {grant}"
                 )
             }
+            RefusedBy::As {
+                error: ErrorCode::InvalidClient,
+                ..
+            } => self.unknown(),
             RefusedBy::As { error, description } => {
                 let number = error.number();
                 let name = error
@@ -277,7 +294,7 @@ impl Asked<'_> {
                     .as_ref()
                     .map_or(String::new(), |text| format!(" ({text})"));
                 let next = match *error {
-                    ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient => {
+                    ErrorCode::UnauthorizedClient => {
                         "take a bundle that `ace client add` printed".to_owned()
                     }
                     _ => grant,
@@ -314,10 +331,16 @@ impl Asked<'_> {
         let what = self.what();
         let (who, at, start) = match step {
             Step::Token => ("authorization server", self.as_peer, "ace serve --site DIR"),
+            Step::Handshake => ("resource server", self.rs_coaps, "ace rs serve BUNDLE"),
             _ => ("resource server", self.rs, "ace rs serve BUNDLE"),
         };
+        let client = self.client;
+        let alert = match reason {
+            Reason::Dtls(CloseReason::Alert(alert)) => Some(alert),
+            _ => None,
+        };
         match reason {
-            Reason::TimedOut => {
+            Reason::TimedOut | Reason::Dtls(CloseReason::TimedOut) => {
                 let careful = match (step, self.method) {
                     (Step::Access, Code::GET | Code::FETCH) | (Step::Hints, _) => "",
                     (Step::Access, _) => "; it may have been carried out all the same",
@@ -329,11 +352,31 @@ impl Asked<'_> {
                      (`{start}`) and that UDP gets there, or wait longer with --timeout"
                 )
             }
-            Reason::Unprotected(Code::UNAUTHORIZED) if step == Step::Token => format!(
-                "{what}: the authorization server at {at} does not know the key of {}; `ace client list` there \
-                 says whether it is registered, `ace client add` makes a new bundle",
-                self.client
+            Reason::WrongKey if step == Step::Token => format!(
+                "{what}: the {who} at {at} has another key than the bundle of {client} says; make sure that it is the \
+                 right one, and take the bundle that `ace client show {client}` prints there"
             ),
+            Reason::WrongKey => format!(
+                "{what}: the {who} at {at} has another key than the authorization server says; does it run with the \
+                 bundle that the authorization server has of it (`ace rs show`)?"
+            ),
+            _ if step == Step::Token
+                && (reason == Reason::Unprotected(Code::UNAUTHORIZED)
+                    || matches!(
+                        alert,
+                        Some(Alert::UNKNOWN_PSK_IDENTITY | Alert::CERTIFICATE_UNKNOWN)
+                    )) =>
+            {
+                self.unknown()
+            }
+            _ if let Some(alert) = alert
+                && step == Step::Handshake =>
+            {
+                format!(
+                    "{what}: the {who} at {at} refuses the DTLS handshake under the token's key ({alert}); does it run \
+                     with the bundle that the authorization server has of it (`ace rs show`), and is its clock right?"
+                )
+            }
             reason => format!("{what}: {reason}, from the {who} at {at}; -v shows the exchange"),
         }
     }

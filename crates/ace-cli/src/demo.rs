@@ -237,9 +237,12 @@ async fn exchange(
         ("upload", Phase::Upload, Code::CREATED, cast.uploaded.into()),
         ("access", Phase::Access, Code::CONTENT, said(&outcome, cast)),
     ] {
-        let taken = meter.taken(phase).ok_or_else(|| {
+        let mut taken = meter.taken(phase).ok_or_else(|| {
             Failure::refused(format!("step {name} did not take place: {outcome:?}"))
         })?;
+        if phase == Phase::Access {
+            taken = taken.after(meter.taken(Phase::Handshake));
+        }
         done(Step::new(name, expected, taken, says))?;
     }
     let accessed = meter.sent_to_rs();

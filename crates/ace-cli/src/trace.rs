@@ -68,6 +68,10 @@ impl Trace {
             .map(|(datagram, at)| (datagram.as_slice(), at.elapsed()));
         let after = |elapsed: std::time::Duration| format!("{:.1} ms", elapsed.as_secs_f64() * 1e3);
         match *seen {
+            // Handshakes have no messages of their own, and may begin a phase.
+            Seen::Phase(phase @ (Phase::Token | Phase::Handshake)) => {
+                self.enter(&mut so_far, phase)
+            }
             // Told by the messages themselves, which come first.
             Seen::Phase(_) => {}
             Seen::Sent(peer, datagram) => {
@@ -97,12 +101,7 @@ impl Trace {
             return;
         }
         let mut so_far = self.so_far.lock().unwrap_or_else(PoisonError::into_inner);
-        if so_far.phase != watched.phase {
-            so_far.phase = watched.phase;
-            so_far.phases += 1;
-            let heading = format!("({}) {}", so_far.phases, phase_words(watched.phase));
-            eprintln!("{}", self.output.bold(&heading));
-        }
+        self.enter(&mut so_far, watched.phase);
         let mut lines = Vec::new();
         if watched.protected {
             let code = watched.code;
@@ -112,6 +111,15 @@ impl Trace {
         match watched.direction {
             Direction::Sent => so_far.inside = lines,
             Direction::Received => self.show(&lines),
+        }
+    }
+
+    fn enter(&self, so_far: &mut SoFar, phase: Phase) {
+        if so_far.phase != phase {
+            so_far.phase = phase;
+            so_far.phases += 1;
+            let heading = format!("({}) {}", so_far.phases, phase_words(phase));
+            eprintln!("{}", self.output.bold(&heading));
         }
     }
 

@@ -16,7 +16,42 @@ const STEPS: [(&str, &str); 7] = [
 
 #[test]
 fn json_is_one_object_with_the_seven_steps() {
-    let text = support::ok(&["demo", "--json"]);
+    let steps = steps(&["demo", "--json"]);
+    let bytes = |name: &str, which: &str| bytes(&steps, name, which);
+    // The same datagram again, and one of the same request.
+    assert_eq!(
+        bytes("replay", "request_bytes"),
+        bytes("access", "request_bytes")
+    );
+    assert_eq!(
+        bytes("expired", "request_bytes"),
+        bytes("access", "request_bytes")
+    );
+    // Token and key come back from the AS; the token without the key, with nonce and id, goes to the RS.
+    assert!(bytes("token", "response_bytes") > bytes("upload", "request_bytes"));
+    assert!(bytes("upload", "request_bytes") > 100);
+    // GET /temp with 8 bytes of tag and an OSCORE option.
+    assert!(bytes("access", "request_bytes") < 48);
+}
+
+#[test]
+fn the_steps_are_the_same_over_dtls() {
+    for profile in ["coap_dtls-psk", "coap_dtls-rpk"] {
+        let steps = steps(&["demo", "--json", "--profile", profile]);
+        let bytes = |name: &str, which: &str| bytes(&steps, name, which);
+        // A handshake goes before.
+        assert!(bytes("access", "request_bytes") > bytes("denied", "request_bytes") + 100);
+        assert!(bytes("token", "request_bytes") > 200);
+        // GET /temp in a record: 13 bytes of header, 16 of nonce and tag.
+        assert!(bytes("denied", "request_bytes") < 64);
+        // The record, and the same request in the clear.
+        assert!(bytes("replay", "request_bytes") > 48);
+    }
+}
+
+/// The steps that a run prints, checked for what holds of all.
+fn steps(words: &[&str]) -> Vec<Value> {
+    let text = support::ok(words);
     let report: Value = serde_json::from_str(&text).expect("one object");
     let names: Vec<_> = report.as_object().expect("an object").keys().collect();
     assert_eq!(names, ["ok", "steps"]);
@@ -39,15 +74,11 @@ fn json_is_one_object_with_the_seven_steps() {
             ["name", "code", "request_bytes", "response_bytes", "ms"]
         );
     }
-    let bytes = |name: &str, which: &str| {
-        let step = steps
-            .iter()
-            .find(|step| step["name"] == name)
-            .expect("a step");
-        step[which].as_u64().expect("a number")
-    };
     for (name, _) in STEPS {
-        let (sent, received) = (bytes(name, "request_bytes"), bytes(name, "response_bytes"));
+        let (sent, received) = (
+            bytes(steps, name, "request_bytes"),
+            bytes(steps, name, "response_bytes"),
+        );
         // More than a CoAP header with its token, less than a datagram.
         assert!(
             (12..1152).contains(&sent) && (12..1152).contains(&received),
@@ -60,25 +91,39 @@ fn json_is_one_object_with_the_seven_steps() {
         let ms = step["ms"].as_f64().expect("a number");
         assert!((0.0..3000.0).contains(&ms), "{name}: {ms} ms");
     }
-    // The same datagram again, and one of the same request.
-    assert_eq!(
-        bytes("replay", "request_bytes"),
-        bytes("access", "request_bytes")
-    );
-    assert_eq!(
-        bytes("expired", "request_bytes"),
-        bytes("access", "request_bytes")
-    );
-    // Token and key come back from the AS; the token without the key, with nonce and id, goes to the RS.
-    assert!(bytes("token", "response_bytes") > bytes("upload", "request_bytes"));
-    assert!(bytes("upload", "request_bytes") > 100);
-    // GET /temp with 8 bytes of tag and an OSCORE option.
-    assert!(bytes("access", "request_bytes") < 48);
+    steps.clone()
+}
+
+fn bytes(steps: &[Value], name: &str, which: &str) -> u64 {
+    let step = steps
+        .iter()
+        .find(|step| step["name"] == name)
+        .expect("a step");
+    step[which].as_u64().expect("a number")
 }
 
 #[test]
 fn people_see_each_step_and_with_v_each_message() {
-    let output = support::run(&["demo", "-v"]);
+    let oscore = ["(1) hints: ", "(2) token: ", "(3) upload: ", "(4) access: "];
+    people_see("coap_oscore", "OSCORE", &oscore);
+    let dtls = [
+        "(1) hints: ",
+        "(2) token: ",
+        "DTLS ClientHello",
+        "DTLS HelloVerifyRequest",
+        "ServerHelloDone",
+        "inside: POST /token",
+        "(3) upload: ",
+        "(4) handshake: ",
+        "(5) access: ",
+        "inside: GET /temp",
+    ];
+    people_see("coap_dtls-psk", "DTLS", &dtls);
+    people_see("coap_dtls-rpk", "DTLS", &dtls);
+}
+
+fn people_see(profile: &str, lock: &str, told: &[&str]) {
+    let output = support::run(&["demo", "-v", "--profile", profile]);
     let shown = String::from_utf8(output.stdout).expect("text");
     let messages = String::from_utf8(output.stderr).expect("text");
     assert!(output.status.success(), "{messages}");
@@ -100,7 +145,11 @@ fn people_see_each_step_and_with_v_each_message() {
     let moral = "the device decided alone: by the token it was given, offline from the AS";
     assert_eq!(lines.last(), Some(&moral));
     assert!(!shown.contains('\x1b'), "coloured without a terminal");
-    for heading in ["(1) hints: ", "(2) token: ", "(3) upload: ", "(4) access: "] {
-        assert!(messages.contains(heading), "{messages}");
+    assert!(shown.contains(&format!("GET /temp ({lock})")), "{shown}");
+    let mut rest = messages.as_str();
+    for part in told {
+        let at = rest.find(part);
+        let at = at.unwrap_or_else(|| panic!("no {part} in order in {messages}"));
+        rest = &rest[at..];
     }
 }

@@ -31,6 +31,19 @@ pub struct Taken {
     pub time: Duration,
 }
 
+impl Taken {
+    /// Both as one step.
+    pub fn after(self, before: Option<Self>) -> Self {
+        let before = before.unwrap_or_default();
+        Self {
+            code: self.code,
+            request_bytes: before.request_bytes + self.request_bytes,
+            response_bytes: before.response_bytes + self.response_bytes,
+            time: before.time + self.time,
+        }
+    }
+}
+
 /// Watches a [`Requester`].
 #[derive(Debug)]
 pub struct Meter {
