@@ -7,11 +7,12 @@ use std::{
 };
 
 use ace_as::{
-    Answer, AuthorizationServer, ClientOptions, Config, Limits, OscoreBundle, Registry, RsOptions,
-    Site, Store,
+    Answer, AuthorizationServer, ClientOptions, ClientProfile, Config, DeviceKey, DtlsBundle,
+    DtlsCredentials, Limits, OscoreBundle, PeerId, Registry, RsOptions, RsProfile, Site, Store,
 };
 use ace_coap::{Instant, OutMessage};
-use ace_crypto::{Aead, Hkdf};
+use ace_crypto::{Aead, Hkdf, VerifyingKey};
+use ace_dtls::{Credentials, Decision};
 use ace_oscore::{Parameters, SEQUENCE_LIMIT, SecurityContext};
 use ace_wire::{
     ace::{AccessInformation, Confirmation, Scope, TokenRequest},
@@ -135,6 +136,99 @@ impl World {
     }
 }
 
+/// The number under which the handshakes know whoever has this credential.
+async fn decided<T>(
+    credentials: &mut DtlsCredentials,
+    mut ask: impl FnMut(&mut DtlsCredentials) -> Decision<T>,
+) -> T {
+    loop {
+        match ask(credentials) {
+            Decision::Accept(peer) => return peer,
+            Decision::Pending => credentials.notify().notified().await,
+            _ => panic!("refused"),
+        }
+    }
+}
+
+/// Devices with all kinds of keys for DTLS, their tokens and what is refused to them.
+async fn over_dtls(world: &mut World, registry: &Registry) {
+    let client = |profile| ClientOptions { profile };
+    let psk = client(ClientProfile::CoapDtlsPsk);
+    let petra = registry.add_client("petra", &psk).await.unwrap();
+    let rosa = ClientProfile::CoapDtlsRpk(DeviceKey::default());
+    let rosa = registry.add_client("rosa", &client(rosa)).await.unwrap();
+    let server = world.server.as_ref().unwrap();
+    let mut credentials = server.credentials().await.unwrap();
+    tracing::debug!(?credentials, ?petra, ?rosa, "what Debug shows of DTLS");
+    let own = credentials.signing_key().unwrap().to_bytes();
+    world.secrets.push(own.as_bytes().to_vec());
+    let Some(DtlsBundle::Psk { psk_identity, psk }) = &petra.authorization_server.dtls else {
+        panic!()
+    };
+    world.secrets.push(psk.as_bytes().to_vec());
+    let Some(DtlsBundle::Rpk {
+        private_key: Some(private),
+        public_key,
+        ..
+    }) = &rosa.authorization_server.dtls
+    else {
+        panic!()
+    };
+    world.secrets.push(private.as_bytes().to_vec());
+    let rosa = VerifyingKey::from_spki(&public_key.0).unwrap();
+    let kid = ace_crypto::key_id(&rosa);
+    let petra = decided(&mut credentials, |all| all.find_psk(&psk_identity.0)).await;
+    let rosa = decided(&mut credentials, |all| all.accept_key(&rosa)).await;
+    let peers = [PeerId::new(petra.peer), PeerId::new(rosa)];
+    for (name, token_alg, derive_keys) in [
+        ("encrypted", 10, false),
+        ("derived", 10, true),
+        ("signed", -7, true),
+    ] {
+        let options = RsOptions {
+            token_alg,
+            derive_keys,
+            profiles: RsProfile::named("coap_dtls").to_vec(),
+            ..RsOptions::default()
+        };
+        let bundle = registry.add_rs(name, name, &options).await.unwrap();
+        tracing::debug!(?bundle, "what Debug shows of a resource server");
+        let keys = bundle.token_keys.iter().filter_map(|key| key.secret());
+        for key in keys.chain(&bundle.key_derivation_key) {
+            world.secrets.push(key.as_bytes().to_vec());
+        }
+        for (client, peer, req_cnf) in [
+            ("petra", peers[0], None),
+            ("rosa", peers[1], Some(Confirmation::Kid(&kid))),
+            ("petra", peers[0], Some(Confirmation::Kid(b"never"))),
+        ] {
+            registry.grant(client, name, "GET /temp").await.unwrap();
+            let request = TokenRequest {
+                audience: Some(name),
+                req_cnf,
+                ..TokenRequest::default()
+            };
+            let mut payload = [0; 128];
+            let length = request.encode(&mut payload).unwrap();
+            let mut message = OutMessage::new(Code::POST).with_payload(&payload[..length]);
+            message.options.push_path("/token").unwrap();
+            let datagram = encoded(&message);
+            let message = Message::parse(&datagram).unwrap();
+            let server = world.server.as_ref().unwrap();
+            let answer = server.handle_in_session(Instant(1), 1_700_000_000, peer, &message);
+            let answer = answer.await.unwrap();
+            let Ok(information) = AccessInformation::parse(&answer.payload) else {
+                assert_eq!(req_cnf, Some(Confirmation::Kid(b"never")));
+                continue;
+            };
+            world.secrets.push(information.access_token.to_vec());
+            if let Some(Confirmation::CoseKey(key)) = information.cnf {
+                world.secrets.push(key.k.unwrap().to_vec());
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn no_secret_is_ever_logged() {
     let log = Log::default();
@@ -231,6 +325,7 @@ async fn no_secret_is_ever_logged() {
                 .is_some_and(|code| !code.is_success())
         );
     }
+    over_dtls(&mut world, &registry).await;
     // After a restart, with a store that fails, and without the client.
     world
         .restart(Store::open(&path).await.unwrap(), &config)
@@ -252,8 +347,8 @@ async fn no_secret_is_ever_logged() {
     let log = log.0.lock().unwrap();
     let text = String::from_utf8_lossy(&log);
     // The log is there, one event per decision, and what a client wrote stays on its line.
-    assert_eq!(text.matches("token issued").count(), 1);
-    assert_eq!(text.matches("token refused").count(), 5);
+    assert_eq!(text.matches("token issued").count(), 1 + 6);
+    assert_eq!(text.matches("token refused").count(), 5 + 3);
     assert!(text.contains(r#"audience=Some("elsewhere\nforged line")"#));
     assert!(text.contains(
         r#"client="alice" rs="thermo" audience=Some("thermo") asked=None granted=Some("GET /temp")"#
@@ -262,11 +357,14 @@ async fn no_secret_is_ever_logged() {
         "invalid_request",
         "invalid_client",
         "invalid_scope",
+        "unsupported_pop_key",
+        r#"profile="coap_dtls-rpk""#,
         "what Debug shows",
+        "what Debug shows of DTLS",
     ] {
         assert!(text.contains(expected), "{expected}");
     }
-    assert!(world.secrets.len() >= 9);
+    assert!(world.secrets.len() >= 9 + 16);
     for secret in &world.secrets {
         // The first eight bytes would give it away as well.
         for part in [&secret[..], &secret[..8]] {

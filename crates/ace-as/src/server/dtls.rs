@@ -96,6 +96,12 @@ impl DtlsCredentials {
         self.key.verifying_key()
     }
 
+    /// How many credentials are known or asked for.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.asked).len()
+    }
+
     /// What the store says of `credential`, which is asked now if it is not known.
     fn look_up(&self, credential: Credential) -> Decision<DtlsRecord> {
         let mut asked = lock(&self.asked);
@@ -111,7 +117,7 @@ impl DtlsCredentials {
             _ => {}
         }
         if asked.len() >= ASKED {
-            asked.retain(|_, state| !state.is_stale());
+            make_room(&mut asked);
         }
         if asked.len() >= ASKED {
             // Each answer notifies, and then it is asked again.
@@ -167,9 +173,20 @@ impl Credentials for DtlsCredentials {
     }
 }
 
-impl State {
-    fn is_stale(&self) -> bool {
-        matches!(self, Self::Known(at, _) if at.elapsed() > FRESH)
+/// Forgets what is stale; if nothing is, the oldest answer. A handshake that still wants it asks again.
+fn make_room(asked: &mut HashMap<Credential, State>) {
+    let before = asked.len();
+    asked.retain(|_, state| !matches!(state, State::Known(at, _) if at.elapsed() > FRESH));
+    if asked.len() < before {
+        return;
+    }
+    let answers = asked.iter().filter_map(|(credential, state)| match state {
+        State::Known(at, _) => Some((*at, credential)),
+        State::Asking => None,
+    });
+    let oldest = answers.min_by_key(|(at, _)| *at);
+    if let Some(credential) = oldest.map(|(_, credential)| credential.clone()) {
+        asked.remove(&credential);
     }
 }
 

@@ -1,3 +1,4 @@
+mod dtls;
 mod hostile;
 mod oscore;
 mod plain;
