@@ -1,17 +1,31 @@
 //! The authorization server of ACE-OAuth, without sockets.
 //!
 //! **What it does.** Keeps who there is and who may do what in one file ([`Store`], [`Registry`]); answers CoAP requests
-//! under OSCORE, block-wise at both layers ([`AuthorizationServer::handle`]); decides token requests, makes
-//! proof-of-possession keys and tokens, and answers after the commit. Many requests share one commit. The registry may be
-//! changed by another process while the server runs: each request sees what was committed before it.
+//! under OSCORE ([`AuthorizationServer::handle`]) and in DTLS sessions ([`AuthorizationServer::handle_in_session`]),
+//! block-wise; decides token requests, makes proof-of-possession keys and tokens for `coap_oscore` and `coap_dtls`, and
+//! answers after the commit. Many requests share one commit. The registry may be changed by another process while the
+//! server runs: each request sees what was committed before it.
 //!
-//! **What it does not.** No sockets, retransmission or duplicate detection (`ace-net`), no introspection, no revocation of
-//! tokens already issued, no DTLS, no grants of a person at a browser. One server per store at a time: a second one is
-//! refused.
+//! **What it does not.** No sockets, retransmission or duplicate detection (`ace-net`); of DTLS the credentials alone
+//! ([`DtlsCredentials`]), the handshakes are `ace-dtls`'s. No introspection, no revocation of tokens already issued, no X.509,
+//! no grants of a person at a browser. One server per store at a time: a second one is refused.
 //!
-//! **Covered.** RFC 9200, sections 5.8 (token endpoint) and 5.10.3 (`exi`, `cti`); RFC 9201, section 3; RFC 9203,
-//! sections 3 and 5; RFC 9237; RFC 6749, sections 2.3, 3.3, 4.4, 5.1 and 5.2; RFC 8613, section 8 and appendix B.1;
-//! RFC 7959; RFC 9175; RFC 6690.
+//! **Which token a client gets.** A client has one [`ClientProfile`], with the authorization server and with resource
+//! servers; a resource server has several [`RsProfile`]s.
+//!
+//! | client | in the request | token |
+//! |---|---|---|
+//! | `coap_oscore` | no `req_cnf` | new OSCORE input material, in an encrypted token |
+//! | `coap_dtls-psk`, `coap_dtls-rpk` | no `req_cnf` | a new pre-shared key, in an encrypted token or derived from it |
+//! | `coap_dtls-rpk` | `req_cnf` with its key, or with `kid` of it | its public key; the answer has the server's in `rs_cnf` |
+//! | any | `req_cnf` with `kid` of a live token's key | new rights for this key, which the token names |
+//!
+//! The kid of a public key is [`ace_crypto::key_id`], whatever the client calls it. Nobody gets a token for a public key
+//! that is not registered as its own and proved in its handshake.
+//!
+//! **Covered.** RFC 9200, sections 5.8 (token endpoint) and 5.10.3 (`exi`, `cti`); RFC 9201, section 3; RFC 9202, sections
+//! 3.1, 3.2.1, 3.3.1, 4 and 6; RFC 9203, sections 3 and 5; RFC 9237; RFC 6749, sections 2.3, 3.3, 4.4, 5.1 and 5.2;
+//! RFC 8613, section 8 and appendix B.1; RFC 7959; RFC 9175; RFC 6690.
 //!
 //! ```
 //! use ace_as::{AuthorizationServer, ClientOptions, Config, Limits, Registry, RsOptions, Site, Store};
@@ -45,12 +59,14 @@
 //! ```
 //!
 //! **Memory.** Bounded by [`Limits`]: by default up to 40 MB for 65,536 security contexts, grown as peers come, and 2 MB
-//! for bodies in blocks. One reservation of 64 numbers per audience in use.
+//! for bodies in blocks. One reservation of 64 numbers per audience in use. Up to 2,048 names of DTLS peers in handshakes.
 //!
 //! **Panics.** None from input. [`Store`] must be opened within a tokio runtime; without any randomness from the system
 //! a challenge to a peer panics, since nothing may go on.
 //!
 //! **Caveats.** Keys lie in the store unencrypted: its file has mode 0600, and the store refuses one that others may read.
+//! Among them are the private keys of devices that were made here, so that bundles can be shown again; register a device
+//! by a key that it made itself ([`DeviceKey::Public`]) to keep its private key out.
 //! A store put back from a backup has lost the sequence numbers and counters used since: register peers anew then.
 //! SQLite's write-ahead log wants a local disk.
 #![forbid(unsafe_code)]

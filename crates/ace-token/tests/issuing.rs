@@ -455,6 +455,51 @@ fn confirmations_that_no_token_may_carry_are_refused() {
 }
 
 #[test]
+fn rfc9202_3_3_1_a_derived_key_is_a_name_that_anyone_may_read() {
+    let derived = CoseKey::Derived {
+        kid: vec![0x3d, 0x02, 0x78, 0x33, 0xfc, 0x62, 0x67, 0xce],
+    };
+    assert!(!Cnf::CoseKey(derived.clone()).is_secret());
+    // Figure 7.
+    let mut named = cose::CoseKey::new(cose::KeyType::Symmetric);
+    named.kid = Some(b"\x3d\x02\x78\x33\xfc\x62\x67\xce");
+    assert_eq!(
+        Cnf::try_from(&Confirmation::CoseKey(named)),
+        Ok(Cnf::CoseKey(derived.clone()))
+    );
+    let claims = Claims {
+        cnf: Some(Cnf::CoseKey(derived)),
+        ..Claims::default()
+    };
+    let cnf = hex::decode("a108a101a2010402483d027833fc6267ce").unwrap();
+    assert_eq!(*claims.to_cbor().unwrap(), cnf);
+}
+
+#[test]
+fn a_public_key_is_carried_as_it_is() {
+    for algorithm in [Signature::Es256, Signature::EdDsa] {
+        let key = SigningKey::from_bytes(algorithm, &[0x55; 32])
+            .unwrap()
+            .verifying_key();
+        let claims = Claims {
+            cnf: Some(Cnf::CoseKey(CoseKey::public(&key, Some(b"kid")))),
+            ..Claims::default()
+        };
+        let cbor = claims.to_cbor().unwrap();
+        let Some(Confirmation::CoseKey(found)) = ClaimsSet::parse(&cbor).unwrap().cnf else {
+            panic!("a key")
+        };
+        assert_eq!(found.kid, Some(&b"kid"[..]));
+        let ace_token::TokenKey::Verify(found) =
+            ace_token::TokenKey::from_cose_key(&found).unwrap()
+        else {
+            panic!("a public key")
+        };
+        assert_eq!(found, key);
+    }
+}
+
+#[test]
 fn nothing_secret_shows() {
     let shown = |cnf| format!("{:?}", full_claims(Some(cnf)));
     let symmetric = CoseKey::Symmetric {

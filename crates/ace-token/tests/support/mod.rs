@@ -169,6 +169,21 @@ pub fn every_cnf() -> Vec<Option<Cnf>> {
             alg: None,
             k: vec![0x44; 16].into(),
         })),
+        Some(Cnf::CoseKey(CoseKey::Derived {
+            kid: b"psk".to_vec(),
+        })),
+        Some(Cnf::CoseKey(CoseKey::public(
+            &SigningKey::from_bytes(Signature::Es256, &[0x55; 32])
+                .unwrap()
+                .verifying_key(),
+            Some(b"c2"),
+        ))),
+        Some(Cnf::CoseKey(CoseKey::public(
+            &SigningKey::from_bytes(Signature::EdDsa, &[0x66; 32])
+                .unwrap()
+                .verifying_key(),
+            None,
+        ))),
         Some(osc()),
         Some(Cnf::Osc(OscoreInputMaterial {
             id: b"2".to_vec(),
