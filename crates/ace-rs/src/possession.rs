@@ -1,18 +1,13 @@
 //! The key that a token of the coap_dtls profile confirms (RFC 9202, 3.2.2, 3.3.1 and 4).
 
-use ace_crypto::{Hkdf, Secret};
+use ace_crypto::Secret;
 use ace_wire::ace::Confirmation;
-use ace_wire::cbor::Writer;
 use ace_wire::cose::{CoseKey, KeyType};
 use heapless::Vec;
 
 use crate::Refusal;
 use crate::config::Config;
 use crate::token::{KeyDigest, MAX_KEY_ID, MAX_PSK, Security};
-
-/// Length of a derived key in bytes.
-// RFC 9202, 3.3.1: L
-const DERIVED: usize = 16;
 
 /// What a `cnf` claim says.
 pub(crate) enum Possession<'b> {
@@ -94,24 +89,9 @@ impl Key {
         secret: &[u8],
     ) -> Result<Self, Refusal> {
         let material = config.key_derivation_key.ok_or(Refusal::UnknownKey)?;
-        let mut k = Secret::<DERIVED>::full([0; DERIVED]);
-        derived_key(material, token, k.as_mut_bytes()).ok_or(Refusal::TooLarge)?;
+        let k = ace_token::derive_psk(material, token).map_err(|_| Refusal::TooLarge)?;
         Self::symmetric(kid, k.as_bytes(), secret)
     }
-}
-
-/// OKM = HKDF(salt, IKM, info, L) with SHA-256, an empty salt, and info in CBOR around the token.
-// RFC 9202, 3.3.1
-fn derived_key(material: &[u8], token: &[u8], key: &mut [u8]) -> Option<()> {
-    let mut head = [0; 48];
-    let mut writer = Writer::new(&mut head);
-    writer.array(3).ok()?;
-    writer.text("ACE-CoAP-DTLS-key-derivation").ok()?;
-    writer.uint(key.len() as u64).ok()?;
-    writer.bytes_head(token.len()).ok()?;
-    let length = writer.finish();
-    let info = [head.get(..length)?, token];
-    Hkdf::Sha256.derive(material, &[], &info, key).ok()
 }
 
 /// The client's raw public key (RFC 9202, 3.2.2).
@@ -168,23 +148,6 @@ pub(crate) fn named_by(identity: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Made by another HKDF and another CBOR encoder (Python's hmac and hashlib).
-    #[test]
-    fn rfc9202_3_3_1_derived_key() {
-        let material = b"the key of derivation of one AS and RS";
-        let token: [u8; 300] = core::array::from_fn(|at| at as u8);
-        let vectors: [(&[u8], &str); 3] = [
-            (&token[..7], "da8e406a880c934baf4fcedde2b0bce5"),
-            (&token[..100], "e111bbd8f466b5408353a3580dcff544"),
-            (&token, "8c39ea6fda97244a0780112055a763b5"),
-        ];
-        for (token, expected) in vectors {
-            let mut key = [0; DERIVED];
-            derived_key(material, token, &mut key).unwrap();
-            assert_eq!(hex::encode(key), expected);
-        }
-    }
 
     #[test]
     fn rfc9202_3_3_2_identity_that_names_a_key() {

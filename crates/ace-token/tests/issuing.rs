@@ -207,7 +207,7 @@ fn every_algorithm_and_confirmation_is_opened_by_both_paths() {
             tokens += 1;
         }
     }
-    assert_eq!(tokens, 12 * 8 + 6 * 5);
+    assert_eq!(tokens, 12 * 11 + 6 * 8);
 }
 
 #[test]
