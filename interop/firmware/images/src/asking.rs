@@ -11,7 +11,7 @@ use crate::{field, keys, meter::Meter, records::Records};
 /// One resource server's token, bodies, two exchanges, datagrams, and the messages of one handshake.
 type Engine = Client<'static, SocketAddrV4, Records, 1, GRANT, BODY, 2, MTU, HANDSHAKE>;
 
-const MTU: usize = 384;
+const MTU: usize = 256;
 /// With public keys the token holds one, a signature, and names the server's.
 const GRANT: usize = if cfg!(feature = "es256") { 448 } else { 256 };
 const BODY: usize = if cfg!(feature = "es256") { 512 } else { 320 };
