@@ -21,22 +21,12 @@ impl<const N: usize> Bytes<N> {
     }
 
     pub(crate) fn push(&mut self, value: &[u8]) -> Option<()> {
-        let start = usize::from(self.len);
-        let end = start.checked_add(value.len())?;
-        let len = u8::try_from(end).ok()?;
-        self.bytes.get_mut(start..end)?.copy_from_slice(value);
-        self.len = len;
-        Some(())
+        push(&mut self.bytes, &mut self.len, value)
     }
 
     /// A CBOR head in its shortest form (RFC 8949, 3); `value` up to 65,535.
     pub(crate) fn push_head(&mut self, major: u8, value: usize) -> Option<()> {
-        let [high, low] = u16::try_from(value).ok()?.to_be_bytes();
-        match value {
-            0..=23 => self.push(&[major << 5 | low]),
-            24..=255 => self.push(&[major << 5 | 24, low]),
-            _ => self.push(&[major << 5 | 25, high, low]),
-        }
+        push_head(&mut self.bytes, &mut self.len, major, value)
     }
 
     pub(crate) fn push_byte_string(&mut self, value: &[u8]) -> Option<()> {
@@ -44,8 +34,36 @@ impl<const N: usize> Bytes<N> {
         self.push(value)
     }
 
+    /// Changes the first byte.
+    pub(crate) fn set_first(&mut self, byte: u8) {
+        if let Some(first) = self.bytes.first_mut() {
+            *first = byte;
+        }
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+}
+
+// One instance for all lengths.
+#[inline(never)]
+fn push(bytes: &mut [u8], len: &mut u8, value: &[u8]) -> Option<()> {
+    let start = usize::from(*len);
+    let end = start.checked_add(value.len())?;
+    let new_len = u8::try_from(end).ok()?;
+    bytes.get_mut(start..end)?.copy_from_slice(value);
+    *len = new_len;
+    Some(())
+}
+
+#[inline(never)]
+fn push_head(bytes: &mut [u8], len: &mut u8, major: u8, value: usize) -> Option<()> {
+    let [high, low] = u16::try_from(value).ok()?.to_be_bytes();
+    match value {
+        0..=23 => push(bytes, len, &[major << 5 | low]),
+        24..=255 => push(bytes, len, &[major << 5 | 24, low]),
+        _ => push(bytes, len, &[major << 5 | 25, high, low]),
     }
 }
 

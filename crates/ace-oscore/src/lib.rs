@@ -66,7 +66,7 @@
 //! # Ok::<(), ace_oscore::OscoreError>(())
 //! ```
 //!
-//! **Features.** None of its own; the AEADs and HKDFs are those that `ace-crypto` is built with.
+//! **Features.** `proxy-uri` (default): requests with Proxy-Uri. The AEADs and HKDFs are those that `ace-crypto` is built with.
 //!
 //! **Memory.** [`SecurityContext`] takes 200 bytes (184 on 32-bit machines), [`RequestBinding`] 32; the caller's buffers
 //! hold the messages. Deriving a context runs HKDF three times.
@@ -103,6 +103,10 @@ mod error;
 mod merge;
 mod option;
 mod protect;
+#[cfg(feature = "proxy-uri")]
+mod proxy_uri;
+#[cfg(not(feature = "proxy-uri"))]
+#[path = "no_proxy_uri.rs"]
 mod proxy_uri;
 pub mod rederive;
 pub mod storage;

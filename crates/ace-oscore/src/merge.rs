@@ -75,28 +75,34 @@ impl Target {
 
 /// What stands in front of a value (RFC 7252, 3.1).
 fn header(delta: u16, value_len: usize) -> Option<Bytes<5>> {
-    let (high, delta) = part(usize::from(delta))?;
-    let (low, value) = part(value_len)?;
-    let mut header = Bytes::EMPTY;
-    header.push(&[high << 4 | low])?;
-    header.push(delta.as_bytes())?;
-    header.push(value.as_bytes())?;
+    let mut header = Bytes::new(&[0])?;
+    let high = part(usize::from(delta), &mut header)?;
+    let low = part(value_len, &mut header)?;
+    header.set_first(high << 4 | low);
     Some(header)
 }
 
-fn part(value: usize) -> Option<(u8, Bytes<2>)> {
-    match u16::try_from(value).ok()? {
-        short @ 0..=12 => Some((short as u8, Bytes::EMPTY)),
-        medium @ 13..=268 => Some((13, Bytes::new(&[(medium - 13) as u8])?)),
-        long => Some((14, Bytes::new(&(long - 269).to_be_bytes())?)),
-    }
+/// The nibble of a delta or length; what extends it is pushed.
+fn part(value: usize, header: &mut Bytes<5>) -> Option<u8> {
+    Some(match u16::try_from(value).ok()? {
+        short @ 0..=12 => short as u8,
+        medium @ 13..=268 => {
+            header.push(&[(medium - 13) as u8])?;
+            13
+        }
+        long => {
+            header.push(&(long - 269).to_be_bytes())?;
+            14
+        }
+    })
 }
 
 /// Delta, length of the value, and length of the header itself.
 fn read_header(bytes: &[u8]) -> Option<(u16, usize, usize)> {
-    let (&first, rest) = bytes.split_first()?;
-    let (delta, rest) = read_part(first >> 4, rest)?;
-    let (value_len, rest) = read_part(first & 0x0f, rest)?;
+    let mut rest = bytes;
+    let first = next_byte(&mut rest)?;
+    let delta = read_part(first >> 4, &mut rest)?;
+    let value_len = read_part(first & 0x0f, &mut rest)?;
     Some((
         u16::try_from(delta).ok()?,
         value_len,
@@ -104,19 +110,19 @@ fn read_header(bytes: &[u8]) -> Option<(u16, usize, usize)> {
     ))
 }
 
-fn read_part(nibble: u8, rest: &[u8]) -> Option<(usize, &[u8])> {
-    match nibble {
-        13 => {
-            let (&byte, rest) = rest.split_first()?;
-            Some((usize::from(byte) + 13, rest))
-        }
-        14 => {
-            let (bytes, rest) = rest.split_first_chunk::<2>()?;
-            Some((usize::from(u16::from_be_bytes(*bytes)) + 269, rest))
-        }
-        15 => None,
-        short => Some((usize::from(short), rest)),
-    }
+fn read_part(nibble: u8, rest: &mut &[u8]) -> Option<usize> {
+    Some(match nibble {
+        13 => usize::from(next_byte(rest)?) + 13,
+        14 => usize::from(u16::from_be_bytes([next_byte(rest)?, next_byte(rest)?])) + 269,
+        15 => return None,
+        short => usize::from(short),
+    })
+}
+
+fn next_byte(rest: &mut &[u8]) -> Option<u8> {
+    let (&byte, behind) = rest.split_first()?;
+    *rest = behind;
+    Some(byte)
 }
 
 #[cfg(test)]

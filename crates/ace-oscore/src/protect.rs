@@ -252,7 +252,7 @@ impl<'m> Original<'m> {
             let value = match (o.number, &self.proxy_uri) {
                 (number, _) if !class::is_outer(number) => continue,
                 // RFC 8613, 4.1.3.3
-                (option::PROXY_URI, Some(uri)) => uri.origin,
+                (option::PROXY_URI, Some(uri)) => uri.origin(),
                 // RFC 7252, 5.10.2: Proxy-Uri goes before these.
                 (option::URI_HOST | option::URI_PORT, Some(_)) => continue,
                 _ => o.value,

@@ -7,8 +7,7 @@ use crate::{OscoreError, error::writing};
 /// The parts of a Proxy-Uri.
 #[derive(Clone, Copy)]
 pub(crate) struct ProxyUri<'a> {
-    /// Scheme, host and port, as they came: the outer Proxy-Uri.
-    pub(crate) origin: &'a [u8],
+    origin: &'a [u8],
     path: Option<&'a [u8]>,
     query: Option<&'a [u8]>,
 }
@@ -25,32 +24,39 @@ impl<'a> ProxyUri<'a> {
 
     // RFC 7252, 6.4
     fn split(uri: &'a [u8]) -> Result<Self, OscoreError> {
-        let text = core::str::from_utf8(uri).map_err(|_| OscoreError::ProxyUri)?;
-        let (scheme, rest) = text.split_once("://").ok_or(OscoreError::ProxyUri)?;
-        let authority_len = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, local) = rest
-            .split_at_checked(authority_len)
-            .ok_or(OscoreError::ProxyUri)?;
+        core::str::from_utf8(uri).map_err(|_| OscoreError::ProxyUri)?;
+        let (scheme, rest) = cut(uri, b':').ok_or(OscoreError::ProxyUri)?;
+        let rest = rest.strip_prefix(b"//").ok_or(OscoreError::ProxyUri)?;
+        let authority_len = rest
+            .iter()
+            .position(|byte| matches!(byte, b'/' | b'?'))
+            .unwrap_or(rest.len());
+        let (authority, local) = rest.split_at(authority_len);
         // RFC 7252, 6.4: no fragment. RFC 8613, 4.1.3.3: no user information.
         if scheme.is_empty()
             || authority.is_empty()
-            || authority.contains('@')
-            || text.contains('#')
+            || authority.contains(&b'@')
+            || uri.contains(&b'#')
         {
             return Err(OscoreError::ProxyUri);
         }
-        let (path, query) = match local.split_once('?') {
+        let (path, query) = match cut(local, b'?') {
             Some((path, query)) => (path, Some(query)),
             None => (local, None),
         };
-        let path = path.strip_prefix('/').unwrap_or(path);
+        let path = path.strip_prefix(b"/").unwrap_or(path);
         Ok(Self {
             origin: uri
                 .get(..uri.len().saturating_sub(local.len()))
                 .unwrap_or(&[]),
-            path: (!path.is_empty()).then_some(path.as_bytes()),
-            query: query.map(str::as_bytes),
+            path: (!path.is_empty()).then_some(path),
+            query,
         })
+    }
+
+    /// Scheme, host and port, as they came: the outer Proxy-Uri.
+    pub(crate) const fn origin(&self) -> &'a [u8] {
+        self.origin
     }
 
     /// Writes an option per path segment.
@@ -62,6 +68,12 @@ impl<'a> ProxyUri<'a> {
     pub(crate) fn write_query(&self, writer: &mut Writer<'_>) -> Result<(), OscoreError> {
         write_parts(writer, option::URI_QUERY, self.query, b'&')
     }
+}
+
+/// What stands before and behind the first `separator`.
+fn cut(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = bytes.iter().position(|byte| *byte == separator)?;
+    Some((bytes.get(..at)?, bytes.get(at + 1..)?))
 }
 
 fn write_parts(

@@ -2,6 +2,7 @@
 
 mod messages;
 mod observe;
+#[cfg(feature = "proxy-uri")]
 mod proxy_uri;
 mod rederive;
 mod replay;

@@ -218,7 +218,7 @@ impl<'a> Options<'a> {
                     let options = bytes.get(..bytes.len() - rest.len()).unwrap_or(&[]);
                     return Ok((Self { bytes: options }, payload));
                 }
-                Some(_) => rest = next_option(rest, &mut number)?.1,
+                Some(_) => drop(next_option(&mut rest, &mut number)?),
             }
         }
     }
@@ -284,21 +284,29 @@ impl<'a> Options<'a> {
 
     /// Whether the Uri-Path options name `path`, given as `/a/b` (RFC 7252, 6.5; no percent-decoding).
     pub fn path_is(&self, path: &str) -> bool {
-        let mut wanted = path
-            .strip_prefix('/')
-            .unwrap_or(path)
-            .split('/')
-            .filter(|_| path != "/");
-        let mut have = self.iter().filter(|o| o.number == option::URI_PATH);
-        loop {
-            match (wanted.next(), have.next()) {
-                (None, None) => return true,
-                (Some(w), Some(h)) if w.as_bytes() == h.value => {}
+        let mut rest = match path {
+            "/" => None,
+            _ => Some(path.strip_prefix('/').unwrap_or(path).as_bytes()),
+        };
+        for o in self.iter() {
+            if o.number != option::URI_PATH {
+                continue;
+            }
+            match rest {
+                Some(wanted) => {
+                    let end = wanted.iter().position(|byte| *byte == b'/');
+                    let (segment, behind) = wanted.split_at(end.unwrap_or(wanted.len()));
+                    if segment != o.value {
+                        return false;
+                    }
+                    rest = behind.split_first().map(|(_, behind)| behind);
+                }
                 // "/" and a single empty segment are the same resource.
-                (None, Some(h)) if h.value.is_empty() && path == "/" => {}
-                _ => return false,
+                None if o.value.is_empty() && path == "/" => {}
+                None => return false,
             }
         }
+        rest.is_none()
     }
 }
 
@@ -328,48 +336,45 @@ impl<'a> Iterator for OptionsIter<'a> {
     type Item = OptionView<'a>;
 
     fn next(&mut self) -> Option<OptionView<'a>> {
-        let (option, rest) = next_option(self.rest, &mut self.number).ok()?;
-        self.rest = rest;
-        Some(option)
+        let value = next_option(&mut self.rest, &mut self.number).ok()?;
+        Some(OptionView {
+            number: self.number,
+            value,
+        })
     }
 }
 
-/// Reads the option at the head of `bytes`; `number` is that of the one before, and is moved on.
-fn next_option<'a>(
-    bytes: &'a [u8],
-    number: &mut u16,
-) -> Result<(OptionView<'a>, &'a [u8]), CoapError> {
-    let (&first, rest) = bytes.split_first().ok_or(CoapError::Truncated)?;
-    let (delta, rest) = extended(first >> 4, rest)?;
-    let (len, rest) = extended(first & 0x0f, rest)?;
+/// Takes the option at the head of `rest` and returns its value; `number` is that of the one before, and is moved on.
+fn next_option<'a>(rest: &mut &'a [u8], number: &mut u16) -> Result<&'a [u8], CoapError> {
+    let first = next_byte(rest)?;
+    let delta = extended(first >> 4, rest)?;
+    let len = extended(first & 0x0f, rest)?;
     *number = u32::from(*number)
         .checked_add(delta)
         .and_then(|n| u16::try_from(n).ok())
         .ok_or(CoapError::OptionNumber)?;
-    let (value, rest) = rest
+    let (value, behind) = rest
         .split_at_checked(len as usize)
         .ok_or(CoapError::Truncated)?;
-    Ok((
-        OptionView {
-            number: *number,
-            value,
-        },
-        rest,
-    ))
+    *rest = behind;
+    Ok(value)
+}
+
+fn next_byte(rest: &mut &[u8]) -> Result<u8, CoapError> {
+    let (&byte, behind) = rest.split_first().ok_or(CoapError::Truncated)?;
+    *rest = behind;
+    Ok(byte)
 }
 
 /// Resolves a delta or length nibble (RFC 7252, 3.1).
-fn extended(nibble: u8, rest: &[u8]) -> Result<(u32, &[u8]), CoapError> {
-    match nibble {
-        13 => {
-            let (&byte, rest) = rest.split_first().ok_or(CoapError::Truncated)?;
-            Ok((u32::from(byte) + 13, rest))
-        }
+fn extended(nibble: u8, rest: &mut &[u8]) -> Result<u32, CoapError> {
+    Ok(match nibble {
+        13 => u32::from(next_byte(rest)?) + 13,
         14 => {
-            let (&bytes, rest) = rest.split_first_chunk::<2>().ok_or(CoapError::Truncated)?;
-            Ok((u32::from(u16::from_be_bytes(bytes)) + 269, rest))
+            let bytes = [next_byte(rest)?, next_byte(rest)?];
+            u32::from(u16::from_be_bytes(bytes)) + 269
         }
-        15 => Err(CoapError::ReservedNibble),
-        short => Ok((u32::from(short), rest)),
-    }
+        15 => return Err(CoapError::ReservedNibble),
+        short => u32::from(short),
+    })
 }

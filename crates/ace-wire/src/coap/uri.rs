@@ -44,7 +44,10 @@ impl<'a> Uri<'a> {
     /// [`CoapError::Uri`] for another scheme, user information, a fragment, an empty host, a bad
     /// port, or percent-encoding.
     pub fn parse(text: &'a str) -> Result<Self, CoapError> {
-        let (scheme, rest) = text.split_once("://").ok_or(CoapError::Uri)?;
+        // Bytes and single characters throughout: searching for a string is a function of 1 KB.
+        let (scheme, rest) = cut(text, b':')
+            .and_then(|(scheme, rest)| Some((scheme, rest.strip_prefix("//")?)))
+            .ok_or(CoapError::Uri)?;
         let scheme = if scheme.eq_ignore_ascii_case("coap") {
             Scheme::Coap
         } else if scheme.eq_ignore_ascii_case("coaps") {
@@ -53,34 +56,37 @@ impl<'a> Uri<'a> {
             return Err(CoapError::Uri);
         };
         // RFC 7252, 6.1: no fragment.
-        if rest.contains(['#', '%', '@']) || !rest.is_ascii() || rest.bytes().any(|b| b <= b' ') {
+        if rest
+            .bytes()
+            .any(|b| b <= b' ' || matches!(b, b'#' | b'%' | b'@' | 0x80..))
+        {
             return Err(CoapError::Uri);
         }
-        let path_at = rest.find(['/', '?']).unwrap_or(rest.len());
+        let path_at = rest
+            .bytes()
+            .position(|b| matches!(b, b'/' | b'?'))
+            .unwrap_or(rest.len());
         let (authority, local) = rest.split_at_checked(path_at).ok_or(CoapError::Uri)?;
-        let (path, query) = match local.split_once('?') {
+        let (path, query) = match cut(local, b'?') {
             Some((path, query)) => (path, Some(query)),
             None => (local, None),
         };
         let (host, port) = match authority.strip_prefix('[') {
             Some(v6) => {
-                let (host, port) = v6.split_once(']').ok_or(CoapError::Uri)?;
+                let (host, port) = cut(v6, b']').ok_or(CoapError::Uri)?;
                 (
                     host,
                     port.strip_prefix(':').or(port.is_empty().then_some("")),
                 )
             }
-            None => match authority.split_once(':') {
+            None => match cut(authority, b':') {
                 Some((host, port)) => (host, Some(port)),
                 None => (authority, Some("")),
             },
         };
         let port = match port.ok_or(CoapError::Uri)? {
             "" => scheme.default_port(),
-            digits if digits.bytes().all(|b| b.is_ascii_digit()) => {
-                digits.parse().map_err(|_| CoapError::Uri)?
-            }
-            _ => return Err(CoapError::Uri),
+            digits => number(digits).ok_or(CoapError::Uri)?,
         };
         if host.is_empty() {
             return Err(CoapError::Uri);
@@ -125,7 +131,7 @@ impl<'a> Iterator for PathSegments<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        next_part(&mut self.0, '/')
+        next_part(&mut self.0, b'/')
     }
 }
 
@@ -137,13 +143,29 @@ impl<'a> Iterator for QueryParameters<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        next_part(&mut self.0, '&')
+        next_part(&mut self.0, b'&')
     }
 }
 
-fn next_part<'a>(rest: &mut Option<&'a str>, separator: char) -> Option<&'a str> {
+/// A port: digits and nothing else, up to 65,535.
+fn number(digits: &str) -> Option<u16> {
+    let mut number = 0u16;
+    for digit in digits.bytes() {
+        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number = number.checked_mul(10)?.checked_add(digit.into())?;
+    }
+    Some(number)
+}
+
+/// What stands before and behind the first `separator`, which is ASCII.
+fn cut(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == separator)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+fn next_part<'a>(rest: &mut Option<&'a str>, separator: u8) -> Option<&'a str> {
     let text = rest.take()?;
-    match text.split_once(separator) {
+    match cut(text, separator) {
         Some((head, tail)) => {
             *rest = Some(tail);
             Some(head)

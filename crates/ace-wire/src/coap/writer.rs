@@ -60,11 +60,14 @@ impl<'b> Writer<'b> {
         let delta = number
             .checked_sub(self.last_option)
             .ok_or(CoapError::OptionOrder)?;
-        let (delta_nibble, delta_extra, delta_len) = split(usize::from(delta))?;
-        let (len_nibble, len_extra, len_len) = split(value.len())?;
-        self.push(&[delta_nibble << 4 | len_nibble])?;
-        self.push(delta_extra.get(2 - delta_len..).unwrap_or(&[]))?;
-        self.push(len_extra.get(2 - len_len..).unwrap_or(&[]))?;
+        // First byte and up to two bytes each.
+        let mut head = [0; 5];
+        let (first, rest) = head.split_at_mut(1);
+        let (high, after_delta) = extend(usize::from(delta), rest)?;
+        let rest = rest.get_mut(after_delta..).unwrap_or_default();
+        let (low, after_length) = extend(value.len(), rest)?;
+        first.fill(high << 4 | low);
+        self.push(head.get(..1 + after_delta + after_length).unwrap_or(&[]))?;
         self.push(value)?;
         self.last_option = number;
         Ok(())
@@ -78,9 +81,15 @@ impl<'b> Writer<'b> {
         &mut self,
         options: &OptionList<'_, N>,
     ) -> Result<(), CoapError> {
-        options
-            .iter()
-            .try_for_each(|(number, value)| self.option(number, value.bytes(&mut [0; 4])))
+        self.entries(options.entries.get(..options.len).unwrap_or_default())
+    }
+
+    // One instance for lists of all capacities.
+    fn entries(&mut self, entries: &[(u16, OptionValue<'_>)]) -> Result<(), CoapError> {
+        for (number, value) in entries {
+            self.option(*number, value.bytes(&mut [0; 4]))?;
+        }
+        Ok(())
     }
 
     /// Appends the payload; an empty one leaves the marker out (RFC 7252, 3).
@@ -111,14 +120,18 @@ impl<'b> Writer<'b> {
     }
 }
 
-/// Nibble, extension bytes (right-aligned) and how many of them count (RFC 7252, 3.1).
-fn split(value: usize) -> Result<(u8, [u8; 2], usize), CoapError> {
-    match value {
-        0..=12 => Ok((value as u8, [0, 0], 0)),
-        13..=268 => Ok((13, [0, (value - 13) as u8], 1)),
-        269..=65804 => Ok((14, ((value - 269) as u16).to_be_bytes(), 2)),
-        _ => Err(CoapError::OptionValue),
+/// The nibble of a delta or length; what extends it goes to the start of `out`, with its length (RFC 7252, 3.1).
+fn extend(value: usize, out: &mut [u8]) -> Result<(u8, usize), CoapError> {
+    let (nibble, bytes, skipped) = match value {
+        0..=12 => return Ok((value as u8, 0)),
+        13..=268 => (13, ((value - 13) as u16).to_be_bytes(), 1),
+        269..=65804 => (14, ((value - 269) as u16).to_be_bytes(), 0),
+        _ => return Err(CoapError::OptionValue),
+    };
+    for (place, byte) in out.iter_mut().zip(bytes.iter().skip(skipped)) {
+        *place = *byte;
     }
+    Ok((nibble, 2 - skipped))
 }
 
 /// An option value to be written.
@@ -204,15 +217,7 @@ impl<'a, const N: usize> OptionList<'a, N> {
         number: u16,
         value: impl Into<OptionValue<'a>>,
     ) -> Result<(), CoapError> {
-        let at = self.iter().take_while(|(n, _)| *n <= number).count();
-        let shifted = self
-            .entries
-            .get_mut(at..=self.len)
-            .ok_or(CoapError::TooManyOptions)?;
-        shifted.rotate_right(1);
-        *shifted.first_mut().ok_or(CoapError::TooManyOptions)? = (number, value.into());
-        self.len += 1;
-        Ok(())
+        insert(&mut self.entries, &mut self.len, number, value.into())
     }
 
     /// Adds a Uri-Path option for each segment of `/a/b` (RFC 7252, 6.4; no percent-decoding).
@@ -224,8 +229,10 @@ impl<'a, const N: usize> OptionList<'a, N> {
         if path.is_empty() {
             return Ok(());
         }
-        path.split('/')
-            .try_for_each(|segment| self.push(super::option::URI_PATH, segment))
+        for segment in path.as_bytes().split(|byte| *byte == b'/') {
+            self.push(super::option::URI_PATH, segment)?;
+        }
+        Ok(())
     }
 
     /// Adds every option of a parsed message that `keep` accepts.
@@ -262,6 +269,28 @@ impl<'a, const N: usize> OptionList<'a, N> {
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
+}
+
+/// Puts an option where it belongs among the first `len` entries. One instance for lists of all capacities.
+fn insert<'a>(
+    entries: &mut [(u16, OptionValue<'a>)],
+    len: &mut usize,
+    number: u16,
+    value: OptionValue<'a>,
+) -> Result<(), CoapError> {
+    if *len >= entries.len() {
+        return Err(CoapError::TooManyOptions);
+    }
+    let mut carried = (number, value);
+    for entry in entries.get_mut(..*len).unwrap_or_default() {
+        // A new one goes behind its equals, and then each pushes the next on.
+        if entry.0 > carried.0 || carried.0 > number {
+            core::mem::swap(entry, &mut carried);
+        }
+    }
+    *entries.get_mut(*len).ok_or(CoapError::TooManyOptions)? = carried;
+    *len += 1;
+    Ok(())
 }
 
 impl<const N: usize> Default for OptionList<'_, N> {
