@@ -213,7 +213,16 @@ impl TokenEndpoint {
         }
         let binding = match request.req_cnf {
             None => Binding::New(unasked(common)?),
-            Some(Confirmation::Kid(kid)) => self.known(kid, *client, key, &rs, common, now).await?,
+            // RFC 9202, 3.3.1: an identifier may stand in a COSE_Key.
+            Some(
+                Confirmation::Kid(kid)
+                | Confirmation::CoseKey(CoseKey {
+                    kty: KeyType::Symmetric,
+                    kid: Some(kid),
+                    k: None,
+                    ..
+                }),
+            ) => self.known(kid, *client, key, &rs, common, now).await?,
             Some(Confirmation::CoseKey(asked)) => Binding::Public(own_key(&asked, key, common)?),
             // RFC 9201, 3.1: symmetric keys are the AS's to make.
             Some(_) => return Err(Refusal::PopKey),

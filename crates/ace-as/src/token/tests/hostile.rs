@@ -59,13 +59,24 @@ fn token_requests_never_panic_and_always_have_a_defined_answer() {
         .enable_time()
         .build()
         .unwrap();
-    let (fixture, alice) = runtime.block_on(async {
-        let fixture = fixture().await;
-        let alice = fixture.principal("alice").await;
-        (fixture, alice)
+    let (fixture, asking) = runtime.block_on(async {
+        let fixture = fixture_with(&RsOptions {
+            profiles: RsProfile::ALL.to_vec(),
+            ..RsOptions::default()
+        })
+        .await;
+        let grant = fixture.registry.grant("alice", "thermo", "GET /temp");
+        grant.await.unwrap();
+        let rosa = ClientProfile::CoapDtlsRpk(Default::default());
+        fixture.client("rosa", rosa).await;
+        let asking = [
+            fixture.principal("alice").await,
+            fixture.principal("rosa").await,
+        ];
+        (fixture, asking)
     });
-    proptest!(ProptestConfig::with_cases(512), |(payload in prop_oneof![cbor(), prop::collection::vec(any::<u8>(), 0..64)])| {
-        let answer = runtime.block_on(fixture.endpoint.answer(Some(&alice), NOW, Some(ACE_CBOR), &payload));
+    proptest!(ProptestConfig::with_cases(512), |(payload in prop_oneof![cbor(), prop::collection::vec(any::<u8>(), 0..64)], who in 0..2usize)| {
+        let answer = runtime.block_on(fixture.endpoint.answer(Some(&asking[who]), NOW, Some(ACE_CBOR), &payload));
         match answer.code {
             Code::CREATED => drop(AccessInformation::parse(&answer.payload).unwrap()),
             _ => drop(error(&answer)),

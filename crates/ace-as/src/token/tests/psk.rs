@@ -159,16 +159,26 @@ async fn rfc9202_4_rights_are_updated_for_the_key_in_use() {
             scope: Some(Scope::Bytes(&led)),
             ..thermo()
         };
-        let answer = fixture.ask_as("petra", &update).await;
-        let information = information(&answer);
-        assert_eq!((information.cnf, information.rs_cnf), (None, None));
-        fixture.open(information.access_token, |opened| {
-            assert_eq!(opened.claims.cnf, Some(Confirmation::Kid(&kid)));
-            assert_eq!(opened.claims.scope, Some(Scope::Bytes(&led)));
-        });
+        // RFC 9202, 3.3.1: both are identifiers for a symmetric key.
+        let named = TokenRequest {
+            req_cnf: Some(Confirmation::CoseKey(CoseKey {
+                kid: Some(&kid),
+                ..CoseKey::new(KeyType::Symmetric)
+            })),
+            ..update
+        };
+        for request in [update, named] {
+            let answer = fixture.ask_as("petra", &request).await;
+            let information = information(&answer);
+            assert_eq!((information.cnf, information.rs_cnf), (None, None));
+            fixture.open(information.access_token, |opened| {
+                assert_eq!(opened.claims.cnf, Some(Confirmation::Kid(&kid)));
+                assert_eq!(opened.claims.scope, Some(Scope::Bytes(&led)));
+            });
+        }
         assert_eq!(
             (fixture.count("token").await, fixture.count("pop_key").await),
-            (2, 1)
+            (3, 1)
         );
     }
 }

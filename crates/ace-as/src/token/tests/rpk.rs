@@ -395,6 +395,30 @@ async fn rfc9202_3_2_1_without_a_key_there_is_no_token_unless_the_server_has_pre
 }
 
 #[tokio::test]
+async fn rfc9201_3_2_rs_cnf_comes_with_asymmetric_keys_alone_and_cnf_with_symmetric_ones() {
+    let all = RsOptions {
+        profiles: RsProfile::ALL.to_vec(),
+        ..options(10, Curve::P256)
+    };
+    let (fixture, rosa) = site(&all, Curve::P256).await;
+    fixture.client("petra", ClientProfile::CoapDtlsPsk).await;
+    let grant = fixture.registry.grant("alice", "thermo", "GET /temp");
+    grant.await.unwrap();
+    let asked = Asked::of(&rosa);
+    for (name, request, asymmetric) in [
+        ("alice", thermo(), false),
+        ("petra", thermo(), false),
+        ("rosa", thermo(), false),
+        ("rosa", with(asked.key()), true),
+    ] {
+        let answer = fixture.ask_as(name, &request).await;
+        let information = information(&answer);
+        assert_eq!(information.rs_cnf.is_some(), asymmetric, "{name}");
+        assert_eq!(information.cnf.is_some(), !asymmetric, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn rfc9200_5_8_3_a_public_key_is_of_no_use_to_a_server_without_one() {
     let psk = RsOptions {
         profiles: vec![RsProfile::CoapDtlsPsk],
