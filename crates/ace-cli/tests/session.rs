@@ -13,14 +13,16 @@ use std::{
 use serde_json::Value;
 
 const SECTION: &str = "## Your own authorization server in six commands";
+const DTLS_SECTION: &str = "## The same over DTLS";
 const AS_PORT: u16 = 5683;
 const RS_PORT: u16 = 5700;
+const DOOR_PORT: u16 = 5710;
 
-/// The command lines of the section, without `cargo install`.
-fn commands() -> Vec<String> {
+/// The command lines of a section, without `cargo install`.
+fn commands(section: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     let readme = std::fs::read_to_string(path).expect("the README");
-    let (_, section) = readme.split_once(SECTION).expect("the section");
+    let (_, section) = readme.split_once(section).expect("the section");
     let section = section.split("\n## ").next().expect("its text");
     let mut commands = Vec::new();
     for block in section.split("```sh\n").skip(1) {
@@ -128,7 +130,7 @@ fn the_session_of_the_readme_works_as_written() {
         folder: tempfile::tempdir().expect("a folder"),
         servers: Vec::new(),
     };
-    let commands = commands();
+    let commands = commands(SECTION);
     let mut seen = Vec::new();
     for command in &commands {
         let mut line = command.replace(&RS_PORT.to_string(), &rs_port.to_string());
@@ -157,7 +159,98 @@ fn the_session_of_the_readme_works_as_written() {
     ];
     assert_eq!(seen, expected);
     bundles_are_what_was_promised(&shell, as_port);
-    files_are_private(&shell);
+    files_are_private(
+        &shell,
+        &[
+            "site",
+            "ace.toml",
+            "store.sqlite",
+            "alice.json",
+            "thermo.json",
+            "alice.json.state",
+        ],
+    );
+}
+
+#[test]
+fn the_session_over_dtls_works_as_written() {
+    let (as_port, rs_port) = (support::free_pair().0.port(), free(DOOR_PORT));
+    let mut shell = Shell {
+        folder: tempfile::tempdir().expect("a folder"),
+        servers: Vec::new(),
+    };
+    shell.ok(&format!("ace init ./site --listen 127.0.0.1:{as_port}"));
+    shell.serve("ace serve --site ./site", as_port);
+    let mut values = 0;
+    for command in commands(DTLS_SECTION) {
+        let line = command
+            .replace(&(DOOR_PORT + 1).to_string(), &(rs_port + 1).to_string())
+            .replace(&DOOR_PORT.to_string(), &rs_port.to_string());
+        match command.split(' ').take(3).collect::<Vec<_>>().as_slice() {
+            ["ace", "rs", "serve"] => shell.serve(&line, rs_port),
+            ["ace", "request", "GET"] => {
+                assert_eq!(shell.ok(&line), "22.5 C\n");
+                values += 1;
+            }
+            _ => drop(shell.ok(&line)),
+        }
+    }
+    assert_eq!(values, 2);
+    dtls_bundles_are_what_was_promised(&shell, as_port);
+    files_are_private(
+        &shell,
+        &[
+            "site",
+            "store.sqlite",
+            "bob.json",
+            "carol.json",
+            "door.json",
+            "bob.json.state",
+        ],
+    );
+}
+
+/// The names in the bundles of DTLS; byte strings in lower-case hexadecimal.
+fn dtls_bundles_are_what_was_promised(shell: &Shell, as_port: u16) {
+    let (bob, carol, door) = (
+        shell.json("bob.json"),
+        shell.json("carol.json"),
+        shell.json("door.json"),
+    );
+    assert_eq!(
+        keys(&door),
+        ["name", "audience", "issuer", "profiles", "as", "token_keys"]
+    );
+    assert_eq!(
+        door["profiles"],
+        serde_json::json!(["coap_dtls-psk", "coap_dtls-rpk"])
+    );
+    for bundle in [&bob, &carol, &door] {
+        let access = &bundle["as"];
+        assert_eq!(keys(access), ["uri", "dtls"]);
+        let uri = format!("coaps://127.0.0.1:{}/token", as_port + 1);
+        assert_eq!(access["uri"], uri);
+    }
+    let psk = &bob["as"]["dtls"];
+    assert_eq!(keys(psk), ["psk_identity", "psk"]);
+    assert!(hex_len(&psk["psk_identity"]) > 0);
+    assert_eq!(hex_len(&psk["psk"]), 16);
+    for bundle in [&carol, &door] {
+        let rpk = &bundle["as"]["dtls"];
+        assert_eq!(keys(rpk), ["private_key", "public_key", "peer_public_key"]);
+        assert_eq!(hex_len(&rpk["private_key"]), 32);
+        // SubjectPublicKeyInfo on P-256 (RFC 5480, 2).
+        assert_eq!(hex_len(&rpk["public_key"]), 91);
+        assert_eq!(hex_len(&rpk["peer_public_key"]), 91);
+    }
+    let own = |bundle: &Value| bundle["as"]["dtls"]["public_key"].clone();
+    let peer = |bundle: &Value| bundle["as"]["dtls"]["peer_public_key"].clone();
+    assert_eq!(
+        peer(&carol),
+        peer(&door),
+        "the key of the authorization server"
+    );
+    assert_ne!(own(&carol), own(&door));
 }
 
 /// Refused with a sentence that names the command which would allow it; and it does.
@@ -249,7 +342,7 @@ fn hex_len(value: &Value) -> usize {
 }
 
 /// Everything that holds keys or goes with them, bundles included though the shell made their files.
-fn files_are_private(shell: &Shell) {
+fn files_are_private(shell: &Shell, expected: &[&str]) {
     let mut private = Vec::new();
     for folder in [shell.folder.path(), &shell.folder.path().join("site")] {
         for entry in std::fs::read_dir(folder).expect("a folder") {
@@ -261,14 +354,7 @@ fn files_are_private(shell: &Shell) {
             private.push(entry.file_name().into_string().expect("text"));
         }
     }
-    for name in [
-        "site",
-        "ace.toml",
-        "store.sqlite",
-        "alice.json",
-        "thermo.json",
-        "alice.json.state",
-    ] {
+    for name in expected {
         assert!(
             private.iter().any(|found| found == name),
             "{name} not in {private:?}"
