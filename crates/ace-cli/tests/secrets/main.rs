@@ -1,8 +1,11 @@
 //! No key is in anything that the programs say, however much they are asked to say.
 //!
-//! A whole session runs three times: with `-v`, with `-vv`, and with everything logged. All that goes to standard output
-//! and standard error is kept, but for the bundles themselves, and searched for every key that the session made.
+//! A whole session over OSCORE and one over DTLS run three times: with `-v`, with `-vv`, and with everything logged. All
+//! that goes to standard output and standard error is kept, but for the bundles themselves, and searched for every key
+//! that the session made.
 
+mod dtls;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{
@@ -95,6 +98,28 @@ impl Session {
         background
     }
 
+    /// A request by the client of a bundle; the tokens that were shown.
+    fn ask(&mut self, words: &[&str], bundle: &Path) -> Vec<Vec<u8>> {
+        let errors = self.run(&[words, &["--as", text(bundle)]].concat(), None);
+        let shown = errors
+            .lines()
+            .filter_map(|line| line.split_once("ace token inspect "));
+        let tokens = shown.map(|(_, token)| hex::decode(token.trim()).expect("hexadecimal"));
+        tokens.collect()
+    }
+
+    fn inspect(&mut self, token: &[u8], rs: &Path) {
+        let token = hex::encode(token);
+        for more in [
+            &[][..],
+            &["--json"],
+            &["--key", text(rs)],
+            &["--key", text(rs), "--json"],
+        ] {
+            self.run(&[&["token", "inspect", &token], more].concat(), None);
+        }
+    }
+
     fn keep(&mut self, log: &str) {
         let said = fs::read(self.file(log)).expect("read");
         self.said.push((log.to_owned(), said));
@@ -110,14 +135,20 @@ impl Drop for Background {
     }
 }
 
+impl Session {
+    fn new(talk: Talk) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self {
+            talk,
+            folder,
+            said: Vec::new(),
+        }
+    }
+}
+
 /// A session of operator, device and client; returns it with the keys it made, by name.
 fn play(talk: Talk) -> (Session, Vec<(String, Vec<u8>)>) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut s = Session {
-        talk,
-        folder,
-        said: Vec::new(),
-    };
+    let mut s = Session::new(talk);
     let (listen, rs) = (
         support::free_pair().0.to_string(),
         support::free_address().to_string(),
@@ -148,11 +179,7 @@ fn play(talk: Talk) -> (Session, Vec<(String, Vec<u8>)>) {
     let (temp, led) = (format!("coap://{rs}/temp"), format!("coap://{rs}/led"));
     let mut tokens = Vec::new();
     let mut ask = |s: &mut Session, words: &[&str], bundle: &Path| {
-        let errors = s.run(&[words, &["--as", text(bundle)]].concat(), None);
-        let shown = errors
-            .lines()
-            .filter_map(|line| line.split_once("ace token inspect "));
-        tokens.extend(shown.map(|(_, token)| hex::decode(token.trim()).expect("hexadecimal")));
+        tokens.extend(s.ask(words, bundle));
     };
     ask(&mut s, &["request", "GET", &temp], alice);
     ask(&mut s, &["request", "GET", &temp, "--json"], alice);
@@ -174,15 +201,7 @@ fn play(talk: Talk) -> (Session, Vec<(String, Vec<u8>)>) {
     s.run(&["client", "remove", "bob", "--site", site], None);
     ask(&mut s, &["request", "GET", &temp, "--timeout", "1"], bob);
     for token in &tokens {
-        let token = hex::encode(token);
-        for more in [
-            &[][..],
-            &["--json"],
-            &["--key", text(thermo)],
-            &["--key", text(thermo), "--json"],
-        ] {
-            s.run(&[&["token", "inspect", &token], more].concat(), None);
-        }
+        s.inspect(token, thermo);
     }
     drop((server, device));
     s.keep("as.log");
@@ -291,8 +310,12 @@ fn holds(text: &str, secret: &[u8]) -> bool {
         .any(|form| text.contains(&searchable(form)))
 }
 
-fn nothing_that_is_said_holds_a_key(talk: Talk) {
-    let (session, secrets) = play(talk);
+/// `bundle` holds the first of the secrets.
+fn nothing_that_is_said_holds_a_key(
+    (session, secrets): (Session, Vec<(String, Vec<u8>)>),
+    bundle: &str,
+    spoken: &[&str],
+) {
     let said: Vec<_> = session
         .said
         .iter()
@@ -309,45 +332,84 @@ fn nothing_that_is_said_holds_a_key(talk: Talk) {
         }
     }
     // The programs did speak, and of these things.
-    for spoken in [
+    for spoken in spoken {
+        assert!(all.contains(spoken), "nobody said {spoken}");
+    }
+    assert!(all.contains("DEBUG"), "the log was not on");
+    // The search finds what is there: the bundle holds this key.
+    let (_, secret) = &secrets[0];
+    let bundle = fs::read(session.file(bundle)).expect("read");
+    assert!(holds(&searchable(&bundle), secret), "the search is blind");
+}
+
+fn over_oscore(talk: Talk) {
+    let spoken = [
         "(secret, 16 bytes)",
         "token issued",
         "token in force",
         "inside: POST /token",
         "(4) access",
-    ] {
-        assert!(all.contains(spoken), "nobody said {spoken}");
-    }
-    assert!(all.contains("DEBUG"), "the log was not on");
-    // The search finds what is there: the bundle holds this key.
-    let (name, secret) = &secrets[0];
-    assert_eq!(name, "master secret of alice");
-    let bundle = fs::read(session.file("alice.json")).expect("read");
-    assert!(holds(&searchable(&bundle), secret), "the search is blind");
+    ];
+    nothing_that_is_said_holds_a_key(play(talk), "alice.json", &spoken);
 }
+
+fn over_dtls(talk: Talk) {
+    let spoken = [
+        "(secret, 16 bytes)",
+        "token issued",
+        "token in force",
+        "token replaced",
+        "session established",
+        "handshake failed",
+        "DTLS ClientHello",
+        "COSE_Sign1",
+        "inside: POST /token",
+        "(4) handshake",
+    ];
+    nothing_that_is_said_holds_a_key(dtls::play(talk), "paula.json", &spoken);
+}
+
+const WITH_V: Talk = Talk {
+    flags: &["-v"],
+    log: None,
+};
+const WITH_VV: Talk = Talk {
+    flags: &["-vv"],
+    log: None,
+};
+const WITH_EVERYTHING_LOGGED: Talk = Talk {
+    flags: &["-vv"],
+    log: Some("trace"),
+};
 
 #[test]
 fn with_v() {
-    nothing_that_is_said_holds_a_key(Talk {
-        flags: &["-v"],
-        log: None,
-    });
+    over_oscore(WITH_V);
 }
 
 #[test]
 fn with_vv() {
-    nothing_that_is_said_holds_a_key(Talk {
-        flags: &["-vv"],
-        log: None,
-    });
+    over_oscore(WITH_VV);
 }
 
 #[test]
 fn with_everything_logged() {
-    nothing_that_is_said_holds_a_key(Talk {
-        flags: &["-vv"],
-        log: Some("trace"),
-    });
+    over_oscore(WITH_EVERYTHING_LOGGED);
+}
+
+#[test]
+fn over_dtls_with_v() {
+    over_dtls(WITH_V);
+}
+
+#[test]
+fn over_dtls_with_vv() {
+    over_dtls(WITH_VV);
+}
+
+#[test]
+fn over_dtls_with_everything_logged() {
+    over_dtls(WITH_EVERYTHING_LOGGED);
 }
 
 #[test]
