@@ -54,6 +54,7 @@ impl Network {
     ///
     /// # Panics
     /// The second time.
+    #[inline(never)]
     pub(crate) fn start(port: u16, random_seed: u64) -> Self {
         let device = CONTROLLER.take();
         device.start(HARDWARE_ADDRESS);
@@ -80,6 +81,7 @@ impl Network {
     }
 
     /// The next datagram, and where it came from.
+    #[inline(never)]
     pub fn receive(&mut self) -> Option<(&mut [u8], SocketAddrV4)> {
         self.poll();
         let socket = self.sockets.get_mut::<udp::Socket<'_>>(self.socket);
@@ -95,6 +97,7 @@ impl Network {
     }
 
     /// Sends a datagram; one that finds no room is lost, as the network may lose any.
+    #[inline(never)]
     pub fn send(&mut self, to: SocketAddrV4, datagram: &[u8]) {
         let endpoint = IpEndpoint::new(IpAddress::Ipv4(*to.ip()), to.port());
         let socket = self.sockets.get_mut::<udp::Socket<'_>>(self.socket);
@@ -103,6 +106,7 @@ impl Network {
     }
 
     /// Sleeps until a frame comes or, at the latest 10 ms after, this time has come.
+    #[inline(never)]
     pub fn wait(&mut self, until: Option<u64>) {
         let since = clock::cycles();
         let over = |time: u64| time <= clock::now();
@@ -129,6 +133,7 @@ impl Network {
         self.poll();
     }
 
+    #[inline(never)]
     fn poll(&mut self) {
         self.interface.poll(instant(), self.device, &mut self.sockets);
     }

@@ -36,10 +36,12 @@ impl Records {
 impl Storage for Records {
     type Error = <Log as Storage>::Error;
 
+    #[inline(never)]
     fn load(&mut self, key: Key, out: &mut [u8]) -> Result<Option<usize>, Self::Error> {
         self.0.borrow_mut().load(key, out)
     }
 
+    #[inline(never)]
     fn save(&mut self, key: Key, value: &[u8]) -> Result<(), Self::Error> {
         self.0.borrow_mut().save(key, value)
     }

@@ -8,5 +8,6 @@ use images::echo;
 board::entry!(run);
 
 fn run() -> ! {
-    echo::serve(Board::start(5683).network)
+    let mut board = Board::start(5683);
+    echo::serve(board.network, &mut board.random)
 }

@@ -10,7 +10,7 @@ use images::{echo, records::Records};
 board::entry!(run);
 
 fn run() -> ! {
-    let board = Board::start(5683);
+    let mut board = Board::start(5683);
     let mut records = Records::open(board.flash);
     let (key, mut starts) = (Key(1000), [0; 4]);
     if records.load(key, &mut starts).is_err() {
@@ -22,5 +22,5 @@ fn run() -> ! {
     }
     let numbers = [u64::from(count), wall_clock()].map(console::Number::new);
     console::line(&["start ", numbers[0].as_str(), " ", numbers[1].as_str()]);
-    echo::serve(board.network)
+    echo::serve(board.network, &mut board.random)
 }
