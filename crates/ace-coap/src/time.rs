@@ -44,6 +44,7 @@ impl AddAssign<Duration> for Instant {
 }
 
 /// Whole milliseconds, saturating. Without a division of 64 or 128 bits, each a function of 1 KB on a 32-bit device.
+#[inline(never)]
 pub(crate) const fn millis(duration: Duration) -> u64 {
     duration
         .as_secs()
@@ -102,6 +103,7 @@ impl Transmission {
         duration(self.longest_first_millis())
     }
 
+    #[inline(never)]
     pub(crate) const fn longest_first_millis(&self) -> u64 {
         let percent = if self.ack_random_percent < 100 {
             100
@@ -153,6 +155,7 @@ impl Transmission {
     }
 
     /// EXCHANGE_LIFETIME of a confirmable message, NON_LIFETIME of another.
+    #[inline(never)]
     pub(crate) const fn lifetime_millis(&self, confirmable: bool) -> u64 {
         let latency = millis(self.max_latency);
         let non = self

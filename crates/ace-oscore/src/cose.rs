@@ -30,24 +30,39 @@ pub(crate) fn derive<const N: usize>(
     id_context: Option<IdContextParts<'_>>,
     output: Output<'_>,
 ) -> Result<Secret<N>, OscoreError> {
-    let (id, kind, len) = match output {
-        Output::Key(id) => (id, "Key", parameters.aead.key_len()),
-        Output::Iv => (&[][..], "IV", parameters.aead.nonce_len()),
+    let len = match output {
+        Output::Key(_) => parameters.aead.key_len(),
+        Output::Iv => parameters.aead.nonce_len(),
+    };
+    let mut secret = Secret::zeroed(len).ok_or(OscoreError::TooLong)?;
+    derive_to(parameters, id_context, output, secret.as_mut_bytes())?;
+    Ok(secret)
+}
+
+// One instance for keys and IVs.
+#[inline(never)]
+fn derive_to(
+    parameters: &Parameters<'_>,
+    id_context: Option<IdContextParts<'_>>,
+    output: Output<'_>,
+    secret: &mut [u8],
+) -> Result<(), OscoreError> {
+    let (id, kind) = match output {
+        Output::Key(id) => (id, "Key"),
+        Output::Iv => (&[][..], "IV"),
     };
     let [first, second] = id_context.unwrap_or_default();
-    let (head, tail) =
-        info(parameters.aead, id, id_context, kind, len).ok_or(OscoreError::IdContextTooLong)?;
-    let mut secret = Secret::zeroed(len).ok_or(OscoreError::TooLong)?;
+    let (head, tail) = info(parameters.aead, id, id_context, kind, secret.len())
+        .ok_or(OscoreError::IdContextTooLong)?;
     parameters
         .hkdf
         .derive(
             parameters.master_secret,
             parameters.master_salt,
             &[head.as_bytes(), first, second, tail.as_bytes()],
-            secret.as_mut_bytes(),
+            secret,
         )
-        .map_err(|_| OscoreError::TooLong)?;
-    Ok(secret)
+        .map_err(|_| OscoreError::TooLong)
 }
 
 /// What stands before and after the bytes of the ID Context.

@@ -48,7 +48,7 @@
 //!
 //! # Features, memory, panics
 //!
-//! No features. No heap; parsed values hold references and numbers (the largest,
+//! Feature `cose-key` (default): COSE_Key in `cnf`. No heap; parsed values hold references and numbers (the largest,
 //! [`ace::AccessInformation`], has less than 512 bytes on 64-bit machines); the stack use of a parser
 //! does not grow with its input. Nothing panics, whatever the input. Time to read a map grows with
 //! its length times its entries, which are bounded.

@@ -1,7 +1,11 @@
 use super::OscoreInputMaterial;
 use super::parameter::cnf;
-use crate::cbor::{Error, Kind, Label, Reader, Writer};
-use crate::cose::{CoseKey, Header, TAG_ENCRYPT, TAG_ENCRYPT0};
+#[cfg(feature = "cose-key")]
+use crate::cbor::Kind;
+use crate::cbor::{Error, Label, Reader, Writer};
+use crate::cose::CoseKey;
+#[cfg(feature = "cose-key")]
+use crate::cose::{Header, TAG_ENCRYPT, TAG_ENCRYPT0};
 
 /// The value of `cnf`, `req_cnf` or `rs_cnf`: one proof-of-possession key (RFC 8747, 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +38,9 @@ impl<'a> Confirmation<'a> {
         let mut found = None;
         reader.map(|key, value| {
             let member = match key {
+                #[cfg(feature = "cose-key")]
                 Label::Int(cnf::COSE_KEY) => Self::CoseKey(CoseKey::read(value)?),
+                #[cfg(feature = "cose-key")]
                 Label::Int(cnf::ENCRYPTED_COSE_KEY) => {
                     Self::EncryptedCoseKey(encrypted_cose_key(value)?)
                 }
@@ -101,6 +107,7 @@ impl<'a> Confirmation<'a> {
 
 /// An untagged or tagged COSE_Encrypt0 (3 elements) or COSE_Encrypt (4), whose recipients are not
 /// looked into.
+#[cfg(feature = "cose-key")]
 fn encrypted_cose_key<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
     let mut look = reader.clone();
     if look.kind()? == Kind::Tag && !matches!(look.tag()?, TAG_ENCRYPT0 | TAG_ENCRYPT) {
