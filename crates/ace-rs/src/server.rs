@@ -308,6 +308,11 @@ where
         &mut self.resources
     }
 
+    /// The storage, for the caller's own records.
+    pub const fn storage_mut(&mut self) -> &mut S {
+        &mut self.store.storage
+    }
+
     pub(crate) fn report(
         &mut self,
         at: &Arrival<P>,

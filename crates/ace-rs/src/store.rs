@@ -106,7 +106,7 @@ pub(crate) struct Store<'c, P, S, const TOKENS: usize, const UNCONFIRMED: usize,
 {
     pub(crate) config: &'c Config<'c>,
     pub(crate) table: Table<P, TOKENS, UNCONFIRMED, SCOPE>,
-    storage: S,
+    pub(crate) storage: S,
     numbers: Numbers,
     gate: Gate,
     /// When a block-wise upload last began, and whose it is.
