@@ -15,7 +15,7 @@ const MTU: usize = 256;
 /// With public keys the token holds one, a signature, and names the server's.
 const GRANT: usize = if cfg!(feature = "es256") { 448 } else { 256 };
 const BODY: usize = if cfg!(feature = "es256") { 512 } else { 320 };
-const HANDSHAKE: usize = if cfg!(feature = "es256") { 832 } else { 320 };
+const HANDSHAKE: usize = if cfg!(feature = "es256") { 896 } else { 320 };
 
 static ENGINE: Place<Result<Engine, ClientError>> = Place::new();
 static CONFIG: Place<Config<'static, SocketAddrV4>> = Place::new();

@@ -35,7 +35,7 @@ type Engine = ResourceServer<
 /// Longest body; a token may take three quarters of it. With public keys it holds one, and a signature.
 const BODY: usize = if cfg!(feature = "es256") { 512 } else { 256 };
 /// Bytes of all messages of a handshake: more with public keys.
-const HANDSHAKE: usize = if cfg!(feature = "es256") { 832 } else { 512 };
+const HANDSHAKE: usize = if cfg!(feature = "es256") { 896 } else { 512 };
 
 static ENGINE: Place<Result<Engine, Error>> = Place::new();
 static SLOTS: Taken<[Slot<SocketAddrV4, MTU>; 3]> = Taken::new([const { Slot::new() }; 3]);
