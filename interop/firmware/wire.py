@@ -8,7 +8,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from bench import options_of  # noqa: E402
 
-OSCORE, URI_PATH = 9, 11
+OSCORE, URI_PATH, BLOCK1 = 9, 11, 27
 POST, CREATED = 0x02, 0x41
 # Labels of RFC 9200 and RFC 9203.
 ACCESS_TOKEN, NONCE1, NONCE2 = 1, 40, 42
@@ -27,7 +27,7 @@ class Wire:
         self.protected = 0
         # What a response answers, by the token of CoAP: random enough.
         under_way: dict[bytes, tuple] = {}
-        context = 0
+        context, body = 0, b""
         for number, (way, datagram) in enumerate(passed):
             code, size = datagram[1], datagram[0] & 0x0f
             if len(datagram) <= 4 or code == 0:
@@ -48,7 +48,12 @@ class Wire:
                     nonce = (context, "response", under_way.get(handle), handle)
                 self.nonces.setdefault(nonce, set()).add(payload)
             elif way == "->" and code == POST and b"authz-info" in options.get(URI_PATH, []):
-                upload = cbor(payload)
+                # In blocks (RFC 7959, 2.2), or in one.
+                block = int.from_bytes(options.get(BLOCK1, [b""])[0], "big")
+                body = body[:(block >> 4) << (block & 7) + 4] + payload
+                if block & 8:
+                    continue
+                upload = cbor(body)
                 self.fresh.setdefault((NONCE1, upload[NONCE1]), set()).add((upload[ACCESS_TOKEN], life))
                 under_way[handle] = ("upload", upload[ACCESS_TOKEN])
             elif way == "<-" and code == CREATED and under_way.get(handle, ("",))[0] == "upload":
