@@ -18,7 +18,6 @@ const BODY: usize = if cfg!(feature = "es256") { 512 } else { 320 };
 const HANDSHAKE: usize = if cfg!(feature = "es256") { 896 } else { 320 };
 
 static ENGINE: Place<Result<Engine, ClientError>> = Place::new();
-static CONFIG: Place<Config<'static, SocketAddrV4>> = Place::new();
 
 /// What is asked.
 const REQUESTS: [Request<'static>; 3] = [
@@ -43,18 +42,15 @@ impl Asking {
     pub fn start(fields: Provision, records: Records, random: &mut Random) -> Self {
         let addresses = (fields.address(field::AS_ADDRESS), fields.address(field::RS_ADDRESS));
         let (Some(as_address), Some(rs_address)) = addresses else { give_up("no addresses") };
-        let config = CONFIG.fill(|| {
-            let Some(security) = keys::as_security(fields) else { give_up("no keys for the authorization server") };
-            #[allow(unused_mut, reason = "changed for public keys alone")]
-            let mut config = Config::new(as_address, fields.text(field::AS_URI), security);
-            #[cfg(feature = "es256")]
-            if let ace_client::AsSecurity::Dtls(ace_client::DtlsCredential::Rpk { key, .. }) = security {
-                config.own_key = Some(key);
-            }
-            config
-        });
+        let Some(security) = keys::as_security(fields) else { give_up("no keys for the authorization server") };
+        #[allow(unused_mut, reason = "changed for public keys alone")]
+        let mut config = Config::new(as_address, fields.text(field::AS_URI), security);
+        #[cfg(feature = "es256")]
+        if let ace_client::AsSecurity::Dtls(ace_client::DtlsCredential::Rpk { key, .. }) = security {
+            config.own_key = Some(key);
+        }
         let mut meter = Meter::new("start");
-        let engine = meter.engine(|| ENGINE.fill(|| Client::new(*config, records, random)));
+        let engine = meter.engine(|| ENGINE.fill(|| Client::new(config, records, random)));
         let Ok(engine) = engine else { give_up("the client's engine does not start") };
         meter.next("request");
         Self { engine, meter, as_address, rs_address, left: REQUESTS.iter(), under_way: false }
