@@ -47,8 +47,16 @@ pub enum Aead {
 }
 
 impl Aead {
-    /// Longest key of any AEAD here, in bytes.
-    pub const MAX_KEY_LEN: usize = 32;
+    /// Longest key of any AEAD that is built in, in bytes.
+    pub const MAX_KEY_LEN: usize = if cfg!(any(
+        feature = "gcm",
+        feature = "aes256",
+        feature = "chacha20poly1305"
+    )) {
+        32
+    } else {
+        16
+    };
     /// Longest nonce of any AEAD here, in bytes.
     pub const MAX_NONCE_LEN: usize = 13;
     /// Longest tag of any AEAD here, in bytes.

@@ -267,7 +267,7 @@ impl SecurityContext {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<SecurityContext>() == 200);
 #[cfg(target_pointer_width = "32")]
-const _: () = assert!(size_of::<SecurityContext>() == 184);
+const _: () = assert!(size_of::<SecurityContext>() == 120 + 2 * Aead::MAX_KEY_LEN);
 
 impl Drop for SecurityContext {
     fn drop(&mut self) {

@@ -60,7 +60,7 @@ impl<'c> Place<'_, 'c> {
             other => other,
         };
         let term = Term::of(&claims, self.now, self.wall, self.config, self.secret)?;
-        self.numbers.check(term.number)?;
+        self.numbers.check(term.number.get())?;
         who_and_what.map_err(Refusal::Claim)?;
         let scope = claims
             .scope
@@ -105,14 +105,15 @@ impl Examined<'_> {
         &self,
         id: TokenId,
         hash: TokenHash,
+        key_id: &[u8],
     ) -> Result<Grant<SCOPE>, Refusal> {
         Ok(Grant {
             id,
             hash,
             term: self.term,
             #[cfg(feature = "dtls")]
-            issued: self.issued(),
-            claims: Kept::of(self.rights, self.claims.sub, self.claims.cti)?,
+            issued: self.issued().into(),
+            claims: Kept::of(self.rights, self.claims.sub, self.claims.cti, key_id)?,
         })
     }
 }

@@ -108,7 +108,7 @@ where
         let entry = self.table.get(id).ok_or(Refusal::Expired)?;
         let number = |cti| number(cti, self.config.identifier).ok();
         let numbers = number(examined.claims.cti).zip(number(entry.grant.claims.cti()));
-        let dates = examined.issued().zip(entry.grant.issued);
+        let dates = examined.issued().zip(entry.grant.issued.get());
         // Its client knows what it does; anyone else could post what he once saw.
         let by_its_client = within == Some(id);
         let newer = match numbers.or(dates) {
@@ -130,7 +130,9 @@ where
     ) -> Option<TokenId> {
         let entries = self.table.iter();
         entries
-            .filter(|entry| entry.is_dtls() && !kid.is_empty() && entry.key_id == kid)
+            .filter(|entry| {
+                entry.is_dtls() && !kid.is_empty() && entry.grant.claims.key_id() == kid
+            })
             .filter(|entry| condition(entry))
             .map(|entry| entry.grant.id)
             .max()

@@ -39,15 +39,35 @@ fn made(nonce: &[u8], now: Instant, lifetime: Duration, secret: &[u8]) -> Option
         .then_some(made)
 }
 
+/// A number that may be missing, in eight bytes: the largest one stands for none, and is never one that matters (a time
+/// without end, a sequence number after which there is none).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sparse(u64);
+
+impl Sparse {
+    pub(crate) const fn get(self) -> Option<u64> {
+        match self.0 {
+            u64::MAX => None,
+            number => Some(number),
+        }
+    }
+}
+
+impl From<Option<u64>> for Sparse {
+    fn from(number: Option<u64>) -> Self {
+        Self(number.unwrap_or(u64::MAX))
+    }
+}
+
 /// When the rights of a token end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Term {
     /// By the monotonic clock.
     pub(crate) end: Instant,
     /// By the wall clock, if it comes to be known, or is corrected.
-    pub(crate) exp: Option<u64>,
+    pub(crate) exp: Sparse,
     /// The number of a token with `exi`.
-    pub(crate) number: Option<u64>,
+    pub(crate) number: Sparse,
 }
 
 impl Term {
@@ -98,11 +118,18 @@ impl Term {
         if end <= now {
             return Err(Refusal::Expired);
         }
-        Ok(Self { end, exp, number })
+        Ok(Self {
+            end,
+            exp: exp.into(),
+            number: number.into(),
+        })
     }
 
     pub(crate) fn is_over(&self, now: Instant, wall: Option<u64>) -> bool {
-        self.end <= now || wall.zip(self.exp).is_some_and(|(wall, exp)| exp <= wall)
+        self.end <= now
+            || wall
+                .zip(self.exp.get())
+                .is_some_and(|(wall, exp)| exp <= wall)
     }
 }
 
@@ -114,9 +141,10 @@ pub(crate) fn number(cti: Option<&[u8]>, identifier: &[u8]) -> Result<u64, Refus
     if number.is_empty() || number.len() > 8 {
         return Err(Refusal::SequenceNumber);
     }
-    Ok(number
+    let number = number
         .iter()
-        .fold(0, |value, byte| value << 8 | u64::from(*byte)))
+        .fold(0, |value, byte| value << 8 | u64::from(*byte));
+    Sparse(number).get().ok_or(Refusal::SequenceNumber)
 }
 
 /// Numbers of tokens with `exi` (RFC 9200, 5.10.3).
@@ -325,13 +353,14 @@ mod tests {
                 ..Default::default()
             };
             let term = term(&claims, None, freshness).unwrap();
-            assert_eq!((term.end, term.number), (NOW + MINUTE, Some(0x102)));
+            assert_eq!((term.end, term.number.get()), (NOW + MINUTE, Some(0x102)));
         }
         for cti in [
             None,
             Some(&b"rs1"[..]),
             Some(b"rs2\x01"),
             Some(b"rs1\0\0\0\0\0\0\0\0\x01"),
+            Some(b"rs1\xff\xff\xff\xff\xff\xff\xff\xff"),
         ] {
             let claims = ClaimsSet {
                 exi: Some(60),

@@ -159,7 +159,7 @@ where
         let entry = self.store.table.get(exchange.id);
         let subject = Subject {
             request: Some((message.options, message.code)),
-            key_id: entry.map(|entry| entry.key_id.as_slice()),
+            key_id: entry.map(|entry| entry.grant.claims.key_id()),
         };
         let mut room = [0; MAX_HINTS];
         let secret = self.store.secret.as_bytes();

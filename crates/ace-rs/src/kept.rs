@@ -3,13 +3,15 @@
 use crate::Refusal;
 use crate::scope::Rights;
 
-/// Binary scope, `sub` and `cti` of a token, which share `N` bytes; of a text scope eight bytes are kept.
+/// Binary scope, `sub` and `cti` of a token and the name of its key, which share `N` bytes; of a text scope eight bytes are
+/// kept.
 #[derive(Debug)]
 pub(crate) struct Kept<const N: usize> {
     bytes: [u8; N],
     scope: u16,
     subject: u16,
     cti: u16,
+    key_id: u16,
     named: bool,
 }
 
@@ -21,12 +23,14 @@ impl<const N: usize> Kept<N> {
         rights: Rights<'_>,
         subject: Option<&str>,
         cti: Option<&[u8]>,
+        key_id: &[u8],
     ) -> Result<Self, Refusal> {
         let mut kept = Self {
             bytes: [0; N],
             scope: 0,
             subject: NONE,
             cti: NONE,
+            key_id: 0,
             named: matches!(rights, Rights::Named(_)),
         };
         let mut end = 0;
@@ -34,6 +38,7 @@ impl<const N: usize> Kept<N> {
             Rights::Named(entries) => kept.push(&mut end, &entries.to_be_bytes())?,
             Rights::Aif(bytes) => kept.push(&mut end, bytes)?,
         };
+        kept.key_id = kept.push(&mut end, key_id)?;
         if let Some(subject) = subject {
             kept.subject = kept.push(&mut end, subject.as_bytes())?;
         }
@@ -70,8 +75,19 @@ impl<const N: usize> Kept<N> {
         }
     }
 
+    /// What the authorization server calls the key.
+    pub(crate) fn key_id(&self) -> &[u8] {
+        self.piece(usize::from(self.scope), self.key_id)
+            .unwrap_or(&[])
+    }
+
+    /// Where `sub` begins.
+    fn before_subject(&self) -> usize {
+        usize::from(self.scope) + usize::from(self.key_id)
+    }
+
     pub(crate) fn subject(&self) -> Option<&str> {
-        core::str::from_utf8(self.piece(usize::from(self.scope), self.subject)?).ok()
+        core::str::from_utf8(self.piece(self.before_subject(), self.subject)?).ok()
     }
 
     pub(crate) fn cti(&self) -> Option<&[u8]> {
@@ -80,7 +96,7 @@ impl<const N: usize> Kept<N> {
         } else {
             self.subject
         };
-        self.piece(usize::from(self.scope) + usize::from(subject), self.cti)
+        self.piece(self.before_subject() + usize::from(subject), self.cti)
     }
 }
 
@@ -100,8 +116,9 @@ mod tests {
         for rights in scopes {
             for subject in subjects {
                 for cti in ctis {
-                    let kept = Kept::<16>::of(rights, subject, cti).unwrap();
+                    let kept = Kept::<18>::of(rights, subject, cti, b"id").unwrap();
                     assert_eq!(kept.rights(), rights);
+                    assert_eq!(kept.key_id(), b"id");
                     assert_eq!((kept.subject(), kept.cti()), (subject, cti));
                 }
             }
@@ -111,7 +128,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         let of = |scope, subject, cti| {
-            let kept = Kept::<16>::of(Rights::Aif(&[0; 32][..scope]), subject, cti);
+            let kept = Kept::<17>::of(Rights::Aif(&[0; 32][..scope]), subject, cti, b"k");
             kept.map(|_| ())
         };
         assert_eq!(of(16, None, None), Ok(()));

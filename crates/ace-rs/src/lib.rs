@@ -1,17 +1,18 @@
-//! The resource server of ACE-OAuth, on a device or a host: takes tokens at `/authz-info`, sets up the OSCORE context of
-//! each client, and decides every request by the token's scope, without asking anyone.
+//! The resource server of ACE-OAuth, on a device or a host: takes tokens at `/authz-info`, sets up the OSCORE context or the
+//! DTLS session of each client, and decides every request by the token's scope, without asking anyone.
 //!
 //! **What it does.** A whole CoAP server without IO: reliability, block-wise transfers, Observe, `/.well-known/core`; the
-//! authorization information endpoint; OSCORE contexts made from tokens, confirmed by the first request, replaced and
-//! ended with their tokens; update of rights within a context; AS Request Creation Hints; the decision 4.01, 4.03 or 4.05.
-//! The application provides [`Resources`] and never sees a request that is not allowed.
+//! authorization information endpoint; OSCORE contexts made from tokens, confirmed by the first request; DTLS sessions with
+//! pre-shared keys (named by `kid`, brought along as a whole token, contained in it or derived from it) and with raw public
+//! keys; both replaced and ended with their tokens; update of rights within them; AS Request Creation Hints; the decision 4.01,
+//! 4.03 or 4.05. The application provides [`Resources`] and never sees a request that is not allowed.
 //!
-//! **What it does not.** No profile but coap_oscore (tokens in `application/cwt` are answered 4.15); no introspection; no
-//! JWT; no Dynamic-X methods of AIF (they grant nothing); no If-Match and If-None-Match (4.02); no multicast; no
-//! OSCORE appendix B.2. It keeps no token across a reboot: clients are told, and post theirs again.
+//! **What it does not.** No introspection; no JWT; no Dynamic-X methods of AIF (they grant nothing); no If-Match and
+//! If-None-Match (4.02); no multicast; no OSCORE appendix B.2; no encrypted COSE_Key in `cnf`; no DTLS session resumption. It
+//! keeps no token and no session across a reboot: clients are told, and post theirs again.
 //!
-//! **Covered.** RFC 9200, sections 5.2, 5.3, 5.10; RFC 9203, sections 4 and 6; RFC 9237; RFC 8613, section 8;
-//! RFC 9175, 2; RFC 7641; RFC 7959; RFC 8516; RFC 6690.
+//! **Covered.** RFC 9200, sections 5.2, 5.3, 5.10; RFC 9202, sections 3.2.2, 3.3.1, 3.3.2, 3.4, 4, 5; RFC 9203, sections 4
+//! and 6; RFC 9237; RFC 8613, section 8; RFC 9175, 2; RFC 7641; RFC 7959; RFC 8516; RFC 6690.
 //!
 //! ```
 //! use ace_coap::Instant;
@@ -76,31 +77,45 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # DTLS
+//!
+//! Datagrams of DTLS and of CoAP are told apart by their first byte, so that both may come by one port or by two. What is
+//! exchanged in a session and what is exchanged in the clear never mix, even from one address. A `psk_identity` that gives no
+//! valid token ends the handshake with `illegal_parameter` (RFC 9202, 3.3.2), a public key without token with `access_denied`, and
+//! lack of room or time for a good token with `internal_error`. A token for a key that is here replaces its rights, wherever it
+//! is posted, if it is newer by the number in its `cti` (the [`Config::identifier`], then up to eight bytes) or by its `iat`; if these
+//! cannot be compared, only the holder of the key may post it, in its session. A session whose token ends says 4.01 to its
+//! observers, then closes; one whose token is there survives any request that is not allowed.
+//!
 //! # Memory
 //!
-//! No heap. A server with the default parameters, `P` = `SocketAddr` and eight slots of the endpoint is a value of
-//! 24,728 bytes on a 64-bit machine (24,160 on a 32-bit one), in which stand
+//! No heap. A server with the default parameters, all features, `P` = `SocketAddr` and eight slots of the endpoint is a value of
+//! 30,376 bytes on a 64-bit machine, in which stand
 //!
-//! | bytes (64-bit, 32-bit) | for |
+//! | bytes (64-bit) | for |
 //! |---|---|
-//! | 656, 608 | each of `TOKENS` and `UNCONFIRMED`, of which `SCOPE` = 128 |
-//! | 96, 88 | each of `OBSERVERS` |
-//! | 3,272, 3,248 | each of `TRANSFERS`: three bodies of `BODY` = 1024 |
-//! | 1,288 | each slot of the endpoint, with `MTU` = 1152; 40 more with the feature `index` of `ace-coap` |
+//! | 520 | each of `TOKENS` and `UNCONFIRMED`, of which `SCOPE` = 160; 32 less without keys of 256 bits |
+//! | 96 | each of `OBSERVERS` |
+//! | 2,208 | each of `TRANSFERS`: a body of `BODY` = 1024 of a request, and one of an answer |
+//! | 1,288 | each slot of the endpoint, with `MTU` = 1152 |
+//! | `MTU` | the next datagram of a session, with the feature `dtls`; and what [`ace_dtls::Server`] takes |
 //!
-//! With `OBSERVERS` = 2, `SCOPE` = 64, `TRANSFERS` = 1, `BODY` and `MTU` = 512 it is 13,568 bytes on a 32-bit machine. A call uses up
-//! to about 4 x `MTU` + 2 x `BODY` bytes of stack beside what cryptography needs.
+//! The configuration is borrowed, and may lie in flash. A small server on a Cortex-M3, with `TOKENS` = 4, `UNCONFIRMED` = 2, `OBSERVERS` = 1,
+//! `SCOPE` = 64, `MTU` = 384 and three slots, takes OSCORE_SMALL bytes for OSCORE alone and PSK_SMALL for DTLS with pre-shared keys and two sessions, with
+//! `TRANSFERS` = 0; one transfer of 256 bytes takes 700 more. A call uses up to about 3 x `MTU` + 2 x `BODY` bytes of stack beside what cryptography needs.
 //!
 //! # Who gives way to whom
 //!
 //! - A token in force is never pushed out by one that was only posted. It ends by time, by revocation, or by its own
-//!   client: by the first request under a context from another token with the same key or, unless configured otherwise,
-//!   with the same `sub`.
+//!   client: by the first request under a context, or the handshake, from another token with the same key or, unless
+//!   configured otherwise, with the same `sub`.
 //! - When `TOKENS` tokens are in force, a posted token of another client is refused with 5.03 and Max-Age until the next one ends.
 //! - Up to `UNCONFIRMED` posted tokens wait for their first request. One more takes the place of the oldest that was posted
 //!   longer ago than [`Limits::grace`]; if there is none, it is refused with 5.03 and Max-Age.
+//! - A DTLS session more than `SESSIONS` takes the place of the one that was idle longest, whose token stays; a handshake more than
+//!   `HANDSHAKES` that of the oldest, if that took longer than five seconds.
 //! - An observation more than `OBSERVERS` is answered as a plain GET. A block-wise transfer more than `TRANSFERS` takes the
-//!   place of the one that was idle longest; those of strangers and those of clients have separate places.
+//!   place of the one that was idle longest; those of strangers and those of clients have separate places, half each, if there are two or more.
 //!
 //! # Floods
 //!
@@ -114,7 +129,9 @@
 //! its class posts its token at the first try after Echo, or after at most 3 x `grace` where it gets 5.03. A flood from *n*
 //! real addresses leaves the client alone in its class with probability (7/8)^*n*, drawn anew with every allowance.
 //!
-//! A block-wise upload survives as long as its blocks come less than `grace` apart and fewer than `TRANSFERS` others of
+//! A token that comes in a handshake is posted as any other, by a source that has shown its address.
+//!
+//! A block-wise upload survives as long as its blocks come less than `grace` apart and fewer than `TRANSFERS` / 2 others of
 //! proven sources begin in between.
 //!
 //! # Time
@@ -124,8 +141,9 @@
 //!
 //! # Features
 //!
-//! `es256`, `eddsa`, `gcm` (default), `chacha20poly1305`, `sha512`: algorithms of tokens and contexts beyond AES-CCM, HMAC
-//! and HKDF with SHA-256.
+//! `oscore` and `dtls` (default) are the profiles, of which one is needed. `es256`, `eddsa`, `gcm`, `aes256` (default),
+//! `chacha20poly1305`, `sha512`: algorithms of tokens and contexts beyond AES-CCM with 128 bits, HMAC and HKDF with SHA-256; `es256` and
+//! `eddsa` with `dtls` bring raw public keys on P-256 and Ed25519. `rpk` stands for these three.
 //!
 //! **Panics.** None.
 //!
@@ -195,6 +213,6 @@ pub use link::{Link, Slot};
 pub use peer::Peer;
 pub use resource::{Access, MAX_LOCATION, Request, Resource, Resources, Response, Who};
 pub use server::{AUTHZ_INFO, ResourceServer, WELL_KNOWN_CORE};
+pub use token::{Key, Revoke, TokenHash, TokenId, TokenView};
 #[cfg(feature = "dtls")]
-pub use token::MAX_PSK;
-pub use token::{Key, MAX_KEY_ID, Revoke, TokenHash, TokenId, TokenView};
+pub use token::{MAX_KEY_ID, MAX_PSK};

@@ -49,7 +49,7 @@ const OVERHEAD: usize = 128;
 /// | `TOKENS` | tokens in force at once |
 /// | `UNCONFIRMED` | posted tokens that wait for a first request, beside those in force; 2 or more |
 /// | `OBSERVERS` | observations at once |
-/// | `SCOPE` | room for the binary scope, `sub` and `cti` of a token together, in bytes; 8 or more |
+/// | `SCOPE` | room for the binary scope, `sub` and `cti` of a token and the name of its key together, in bytes |
 /// | `TRANSFERS` | block-wise transfers at once: so many requests, half of them of strangers and half of clients, and so many answers; with 1, strangers and clients share it; with 0, requests have to fit a datagram, and so do answers to other methods than GET |
 /// | `BODY` | longest body of a request or a response, in bytes; tokens up to three quarters of it |
 /// | `MTU` | longest datagram sent, in bytes; 256 or more |

@@ -315,9 +315,8 @@ where
     ) -> Result<TokenId, Refusal> {
         let id = TokenId(self.last_token.wrapping_add(1));
         let entry = Entry {
-            grant: examined.grant(id, hash)?,
+            grant: examined.grant(id, hash, key_id)?,
             security,
-            key_id: heapless::Vec::from_slice(key_id).map_err(|_| Refusal::NoRoomForClaim)?,
             issuer: examined.issuer,
             key,
             proof: Proof::Awaited(at.now),
@@ -325,7 +324,8 @@ where
             updates: Paid::default(),
         };
         self.table.make_room();
-        self.numbers.take(examined.term.number, &mut self.storage)?;
+        self.numbers
+            .take(examined.term.number.get(), &mut self.storage)?;
         self.table.insert(entry)?;
         self.last_token = id.0;
         events.push(Some(at.peer), Some(id), EventKind::TokenAccepted);
@@ -348,7 +348,7 @@ where
         let entry = self.table.get(id).ok_or(Refusal::Expired)?;
         match examined.claims.cnf {
             Some(Confirmation::Kid(kid))
-                if kid == entry.key_id && examined.issuer == entry.issuer => {}
+                if kid == entry.grant.claims.key_id() && examined.issuer == entry.issuer => {}
             Some(_) => return Err(Refusal::OtherMaterial.into()),
             None => return Err(Refusal::Confirmation.into()),
         }
@@ -372,9 +372,9 @@ where
         events: &mut Events<P>,
     ) -> Result<(), Refusal> {
         let entry = self.table.get(id).ok_or(Refusal::Expired)?;
-        let before = entry.grant.term.number;
-        let grant = examined.grant(id, hash)?;
-        let number = grant.term.number;
+        let before = entry.grant.term.number.get();
+        let grant = examined.grant(id, hash, entry.grant.claims.key_id())?;
+        let number = grant.term.number.get();
         self.numbers.take(number, &mut self.storage)?;
         if number != before {
             self.numbers.end(before);
@@ -432,7 +432,7 @@ where
     /// Wipes a token and its context. With `for_good`, its number is not taken again.
     pub(crate) fn end(&mut self, id: TokenId, for_good: bool) {
         if for_good && let Some(entry) = self.table.get(id) {
-            self.numbers.end(entry.grant.term.number);
+            self.numbers.end(entry.grant.term.number.get());
         }
         self.table.remove(id);
     }

@@ -8,13 +8,15 @@ use ace_crypto::Secret;
 use ace_crypto::{hmac_sha256, sha256};
 #[cfg(feature = "oscore")]
 use ace_oscore::SecurityContext;
-use heapless::Vec;
 
+#[cfg(feature = "dtls")]
+use crate::freshness::Sparse;
 use crate::freshness::Term;
 use crate::kept::Kept;
 use crate::rate::Paid;
 
-/// Longest identifier of a key taken, in bytes: of OSCORE input material, or `kid` of a COSE_Key.
+/// Longest `kid` of the key of a DTLS client taken, in bytes.
+#[cfg(feature = "dtls")]
 pub const MAX_KEY_ID: usize = 24;
 /// Longest pre-shared key of a DTLS client taken, in bytes.
 #[cfg(feature = "dtls")]
@@ -83,7 +85,7 @@ pub(crate) struct Grant<const SCOPE: usize> {
     pub(crate) term: Term,
     /// `iat`, seconds since the epoch.
     #[cfg(feature = "dtls")]
-    pub(crate) issued: Option<u64>,
+    pub(crate) issued: Sparse,
     pub(crate) claims: Kept<SCOPE>,
 }
 
@@ -131,9 +133,7 @@ pub(crate) enum Security {
 pub(crate) struct Entry<P, const SCOPE: usize> {
     pub(crate) grant: Grant<SCOPE>,
     pub(crate) security: Security,
-    /// What the authorization server calls the key: identifier of OSCORE input material, or `kid`.
-    pub(crate) key_id: Vec<u8, MAX_KEY_ID>,
-    /// Which of the authorization servers named it so, as a place among the token keys.
+    /// Which of the authorization servers gave the key its name, as a place among the token keys.
     pub(crate) issuer: u8,
     pub(crate) key: KeyDigest,
     pub(crate) proof: Proof,
@@ -169,7 +169,7 @@ impl<P, const SCOPE: usize> Entry<P, SCOPE> {
             cti: self.grant.claims.cti(),
             subject: self.grant.claims.subject(),
             ends: self.grant.term.end,
-            exp: self.grant.term.exp,
+            exp: self.grant.term.exp.get(),
             confirmed: self.is_confirmed(),
             peer: self.peer,
             key: self.key(),
@@ -184,9 +184,13 @@ impl<P, const SCOPE: usize> Entry<P, SCOPE> {
                 recipient_id: context.recipient_id(),
             },
             #[cfg(feature = "dtls")]
-            Security::Psk(_) => Key::Psk { kid: &self.key_id },
+            Security::Psk(_) => Key::Psk {
+                kid: self.grant.claims.key_id(),
+            },
             #[cfg(all(feature = "dtls", feature = "_ecc"))]
-            Security::RawPublicKey => Key::RawPublicKey { kid: &self.key_id },
+            Security::RawPublicKey => Key::RawPublicKey {
+                kid: self.grant.claims.key_id(),
+            },
         }
     }
 

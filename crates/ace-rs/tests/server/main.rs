@@ -6,6 +6,7 @@ mod bench;
 mod blockwise;
 mod dtls_client;
 mod dtls_hostile;
+mod dtls_network;
 mod dtls_psk;
 mod dtls_rpk;
 mod expiry;
