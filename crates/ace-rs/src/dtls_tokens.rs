@@ -28,7 +28,7 @@ where
         let hash = TokenHash::of(token, scratch).ok_or(Refusal::TooLarge)?;
         Ok(self
             .table
-            .first(|entry| entry.is_dtls() && entry.grant.hash == hash))
+            .first(&|entry| entry.is_dtls() && entry.grant.hash == hash))
     }
 
     /// Takes a token that came alone, in a handshake.
@@ -85,7 +85,7 @@ where
             }
         };
         let same = |entry: &Entry<P, SCOPE>| entry.is_dtls() && entry.key == key.digest;
-        if let Some(id) = self.table.first(same) {
+        if let Some(id) = self.table.first(&same) {
             return self.post_again(at, within, id, examined, hash, events);
         }
         self.room(at.now)?;

@@ -117,6 +117,7 @@ pub struct EventPath {
 }
 
 impl EventPath {
+    #[inline(never)]
     pub(crate) fn of(options: Options<'_>) -> Self {
         let mut path = Self::default();
         for segment in options.iter().filter(|o| o.number == option::URI_PATH) {
@@ -166,6 +167,7 @@ impl<P> Events<P> {
         Self(Deque::new())
     }
 
+    #[inline(never)]
     pub(crate) fn push(&mut self, peer: Option<P>, token: Option<TokenId>, kind: EventKind) {
         if self.0.is_full() {
             self.0.pop_front();

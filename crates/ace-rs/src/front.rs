@@ -136,6 +136,7 @@ where
     }
 
     /// Asks the peer to show that it receives at its address (RFC 9175, 2.3).
+    #[inline(never)]
     pub(crate) fn challenge(&mut self, at: &Arrival<P>) -> Sent {
         let value = self
             .echo
@@ -150,6 +151,7 @@ where
     }
 
     /// A code alone: never longer than the request.
+    #[inline(never)]
     pub(crate) fn code(&mut self, at: &Arrival<P>, code: Code) {
         self.send(at, &OutMessage::new(code));
     }
@@ -165,6 +167,7 @@ where
     }
 
     /// No answer, and no trace of the request.
+    #[inline(never)]
     pub(crate) fn ignore(&mut self, at: &Arrival<P>) {
         // Gone already means ignored.
         let _ = self.endpoint.ignore(at.exchange);
@@ -179,6 +182,7 @@ where
         }
     }
 
+    #[inline(never)]
     fn send(&mut self, at: &Arrival<P>, response: &OutMessage<'_>) {
         // RFC 9175, 2.4: nothing in the clear is retransmitted.
         let separate = Reliability::NonConfirmable;

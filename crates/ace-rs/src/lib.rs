@@ -100,9 +100,10 @@
 //! | 1,288 | each slot of the endpoint, with `MTU` = 1152 |
 //! | `MTU` | the next datagram of a session, with the feature `dtls`; and what [`ace_dtls::Server`] takes |
 //!
-//! The configuration is borrowed, and may lie in flash. A small server on a Cortex-M3, with `TOKENS` = 4, `UNCONFIRMED` = 2, `OBSERVERS` = 1,
-//! `SCOPE` = 64, `MTU` = 384 and three slots, takes OSCORE_SMALL bytes for OSCORE alone and PSK_SMALL for DTLS with pre-shared keys and two sessions, with
-//! `TRANSFERS` = 0; one transfer of 256 bytes takes 700 more. A call uses up to about 3 x `MTU` + 2 x `BODY` bytes of stack beside what cryptography needs.
+//! The configuration is borrowed, and may lie in flash. A small server on a Cortex-M3, with `TOKENS` = 4, `UNCONFIRMED` = 2,
+//! `OBSERVERS` = 1, `SCOPE` = 64, `TRANSFERS` = 1, `BODY` and `MTU` = 256 and three slots, takes 4,560 bytes for OSCORE alone, and 5,864
+//! for DTLS with pre-shared keys, two sessions and one handshake of 512 bytes; without transfers 700 less. A call uses up to about
+//! 3 x `MTU` + 2 x `BODY` bytes of stack beside what cryptography needs.
 //!
 //! # Who gives way to whom
 //!

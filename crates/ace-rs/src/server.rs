@@ -275,7 +275,7 @@ where
     /// calls this again for each [`EventKind::TokenAccepted`].
     pub fn revoke(&mut self, now: Instant, which: Revoke<'_>) -> usize {
         let mut count = 0;
-        while let Some(id) = self.store.table.first(|entry| match which {
+        while let Some(id) = self.store.table.first(&|entry| match which {
             Revoke::Hash(hash) => entry.grant.hash == hash,
             Revoke::Cti(cti) => entry.grant.claims.cti() == Some(cti),
         }) {
@@ -313,6 +313,7 @@ where
         &mut self.store.storage
     }
 
+    #[inline(never)]
     pub(crate) fn report(
         &mut self,
         at: &Arrival<P>,

@@ -391,10 +391,9 @@ where
     #[cfg(feature = "_ecc")]
     fn accept_key(&mut self, key: &ace_crypto::VerifyingKey) -> Decision<u64> {
         let digest = crate::possession::public_digest(key, self.store.secret.as_bytes());
-        let found = self
-            .store
-            .table
-            .first(|entry| matches!(entry.security, Security::RawPublicKey) && entry.key == digest);
+        let found = self.store.table.first(&|entry| {
+            matches!(entry.security, Security::RawPublicKey) && entry.key == digest
+        });
         match found {
             Some(id) => Decision::Accept(u64::from(id.0)),
             None => self.refuse(Refusal::UnknownKey, Alert::ACCESS_DENIED),

@@ -440,7 +440,7 @@ where
     /// A token whose time is over, or that waited too long for its first request.
     pub(crate) fn over(&self, now: Instant, wall: Option<u64>) -> Option<TokenId> {
         let patience = self.config.limits.unconfirmed_lifetime;
-        self.table.first(|entry| {
+        self.table.first(&|entry| {
             entry.grant.term.is_over(now, wall)
                 || matches!(entry.proof, Proof::Awaited(since) if since + patience <= now)
         })

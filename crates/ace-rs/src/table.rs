@@ -47,10 +47,12 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
         self.some.iter_mut().chain(&mut self.others)
     }
 
+    #[inline(never)]
     pub(crate) fn get(&self, id: TokenId) -> Option<&Entry<P, SCOPE>> {
         self.iter().find(|entry| entry.grant.id == id)
     }
 
+    #[inline(never)]
     pub(crate) fn get_mut(&mut self, id: TokenId) -> Option<&mut Entry<P, SCOPE>> {
         self.slots().flatten().find(|entry| entry.grant.id == id)
     }
@@ -68,6 +70,7 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
     }
 
     /// Wipes an entry.
+    #[inline(never)]
     pub(crate) fn remove(&mut self, id: TokenId) {
         for slot in self.slots() {
             if slot.as_ref().is_some_and(|entry| entry.grant.id == id) {
@@ -76,6 +79,7 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
         }
     }
 
+    #[inline(never)]
     pub(crate) fn confirmed(&self) -> usize {
         self.iter().filter(|entry| entry.is_confirmed()).count()
     }
@@ -158,7 +162,8 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
     }
 
     /// The first token for which `condition` holds.
-    pub(crate) fn first(&self, condition: impl Fn(&Entry<P, SCOPE>) -> bool) -> Option<TokenId> {
+    #[inline(never)]
+    pub(crate) fn first(&self, condition: &dyn Fn(&Entry<P, SCOPE>) -> bool) -> Option<TokenId> {
         self.iter()
             .find(|entry| condition(entry))
             .map(|entry| entry.grant.id)
