@@ -265,7 +265,7 @@ impl SecurityContext {
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<SecurityContext>() == 200);
+const _: () = assert!(size_of::<SecurityContext>() == 136 + 2 * Aead::MAX_KEY_LEN);
 #[cfg(target_pointer_width = "32")]
 const _: () = assert!(size_of::<SecurityContext>() == 120 + 2 * Aead::MAX_KEY_LEN);
 
