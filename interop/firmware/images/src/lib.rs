@@ -1,5 +1,6 @@
 //! What the images share: the fields they are provisioned with, records in flash, and how an exchange is measured.
 #![no_std]
+#![forbid(unsafe_code)]
 
 #[cfg(feature = "client")]
 pub mod asking;

@@ -13,7 +13,8 @@ use crate::{field, meter, meter::Meter, records::Records, things, things::Things
 /// Longest datagram.
 const MTU: usize = 256;
 
-/// Four tokens, two more that wait for their first request, one observer, scopes of 64 bytes, one block-wise transfer; three exchanges; two DTLS sessions and one handshake.
+/// Four tokens, two more that wait for their first request, one observer, scopes of 64 bytes, one block-wise transfer,
+/// three exchanges; two DTLS sessions and one handshake.
 type Engine = ResourceServer<
     'static,
     SocketAddrV4,
