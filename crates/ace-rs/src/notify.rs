@@ -88,6 +88,10 @@ where
             return;
         };
         let id = observer.token;
+        // The rights may have been replaced since.
+        if !self.store.may_observe(id, resource.path) {
+            return self.end_observation(now, observer);
+        }
         let mut encoded = [0; 128];
         let Some(request) = registration(resource.path, observer, &mut encoded) else {
             return self.end_observation(now, observer);

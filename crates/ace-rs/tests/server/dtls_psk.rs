@@ -724,3 +724,25 @@ fn a_key_longer_than_there_is_room_for_is_refused() {
         assert_eq!(posted(&mut bench, 3, &issue(&claims)), code, "{length}");
     }
 }
+
+#[test]
+fn rfc9202_4_rights_that_shrink_in_a_handshake_end_observations() {
+    let mut bench = bench();
+    let mut door = bench.session(3, &psk_claims(1), 1);
+    let observation = observed(&mut bench, &mut door);
+    // The newer token comes as an identity, by whoever.
+    let own = Own::Psk {
+        identity: issue(&update(1, 1, "switch")),
+        key: vec![1; 16],
+    };
+    assert!(!Door::new(9, own).open(&mut bench));
+    bench.server.resources_mut().temp = 31;
+    bench.server.notify(bench.now, bench.wall, "/temp").unwrap();
+    door.pump(&mut bench);
+    let last = door.came.pop().unwrap();
+    assert_eq!(
+        (last.code, last.token),
+        (Code::UNAUTHORIZED, observation.token)
+    );
+    assert_eq!(bench.server.observations(), 0);
+}

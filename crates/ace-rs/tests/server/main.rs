@@ -17,4 +17,5 @@ mod network;
 mod observe;
 mod setup;
 mod sizes;
+mod small;
 mod update;
