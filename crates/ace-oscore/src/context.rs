@@ -117,23 +117,45 @@ impl SecurityContext {
             return Err(OscoreError::SameIds);
         }
         let key = |id| cose::derive(parameters, id_context, Output::Key(id));
-        Ok(Self {
-            sender_key: key(parameters.sender_id)?,
-            recipient_key: key(parameters.recipient_id)?,
-            common_iv: cose::derive(parameters, id_context, Output::Iv)?,
-            sender_id: Bytes::new(parameters.sender_id).ok_or(OscoreError::IdTooLong)?,
-            recipient_id: Bytes::new(parameters.recipient_id).ok_or(OscoreError::IdTooLong)?,
-            id_context: id_context.and_then(|[first, second]| {
-                let mut context = Bytes::new(first)?;
-                context.push(second)?;
-                Some(context)
-            }),
-            aead: parameters.aead,
+        let keys = [key(parameters.sender_id)?, key(parameters.recipient_id)?];
+        let common_iv = cose::derive(parameters, id_context, Output::Iv)?;
+        let id = |id| Bytes::new(id).ok_or(OscoreError::IdTooLong);
+        let ids = [id(parameters.sender_id)?, id(parameters.recipient_id)?];
+        let id_context = id_context.and_then(|[first, second]| {
+            let mut context = Bytes::new(first)?;
+            context.push(second)?;
+            Some(context)
+        });
+        Ok(Self::of_keys(
+            keys,
+            common_iv,
+            ids,
+            id_context,
+            parameters.aead,
+        ))
+    }
+
+    /// From keys and identifiers, each the sender's first.
+    pub(crate) fn of_keys(
+        [sender_key, recipient_key]: [Secret<{ Aead::MAX_KEY_LEN }>; 2],
+        common_iv: Nonce,
+        [sender_id, recipient_id]: [Bytes<MAX_ID>; 2],
+        id_context: Option<Bytes<MAX_ID_CONTEXT>>,
+        aead: Aead,
+    ) -> Self {
+        Self {
+            sender_key,
+            recipient_key,
+            common_iv,
+            sender_id,
+            recipient_id,
+            id_context,
+            aead,
             next_sequence: 0,
             reserved: 0,
             window: ReplayWindow::EMPTY,
             freshness: Freshness::Synchronised,
-        })
+        }
     }
 
     /// This endpoint's ID: `kid` of the requests it sends.

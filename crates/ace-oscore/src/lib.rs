@@ -100,6 +100,7 @@ pub mod class;
 mod context;
 mod cose;
 mod error;
+mod kept;
 mod merge;
 mod option;
 mod protect;
@@ -121,6 +122,7 @@ pub use error::{
     DECRYPTION_FAILED, FAILED_TO_DECODE_COSE, OscoreError, REPLAY_DETECTED,
     SECURITY_CONTEXT_NOT_FOUND,
 };
+pub use kept::MAX_KEPT;
 pub use option::{OscoreOption, PartialIv};
 pub use unprotect::Unprotected;
 

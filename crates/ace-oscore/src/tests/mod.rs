@@ -1,5 +1,6 @@
 //! Tests of the whole crate, with a look at keys and state where needed.
 
+mod kept;
 mod messages;
 mod observe;
 #[cfg(feature = "proxy-uri")]
