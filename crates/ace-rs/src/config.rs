@@ -53,6 +53,15 @@ pub struct Config<'c> {
     /// Suites, timing and Connection IDs of DTLS. Its `mtu` is bounded by the server's.
     #[cfg(feature = "dtls")]
     pub dtls: ace_dtls::Config,
+    /// Name of the first of `TOKENS` + `UNCONFIRMED` records (at most 64) in the storage in which confirmed tokens and their
+    /// keys survive a reset. Default `None`: none does, clients are told, and post theirs again.
+    ///
+    /// It takes a clock that can be trusted: tokens come back with the first call that knows the time. Tokens with `exi`
+    /// are never kept (RFC 9200, 5.10.3). A token is written when its key is proven and with each update, at most 16 times
+    /// in a row and then once in 30 s, and each time 64 sequence numbers are used up. A change of the keys, audiences or
+    /// scopes of this configuration gives up what was kept.
+    #[cfg(feature = "persist")]
+    pub persist: Option<u32>,
     /// Rates and lifetimes.
     pub limits: Limits,
     /// Timing of messages (RFC 7252, 4.8).
@@ -83,6 +92,8 @@ impl<'c> Config<'c> {
             own_key: None,
             #[cfg(feature = "dtls")]
             dtls: ace_dtls::Config::DEFAULT,
+            #[cfg(feature = "persist")]
+            persist: None,
             limits: Limits::default(),
             transmission: ace_coap::Transmission::default(),
         }

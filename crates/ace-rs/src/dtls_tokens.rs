@@ -71,7 +71,7 @@ where
         events: &mut Events<P>,
     ) -> Result<TokenId, Denied> {
         examined.is_for(Profile::CoapDtls)?;
-        let secret = self.secret.as_bytes();
+        let secret = self.digest_key();
         let key = match Possession::of(examined.claims.cnf, self.config, secret)? {
             Possession::Key(key) => key,
             Possession::Named { kid, symmetric } => {

@@ -58,6 +58,10 @@ pub enum EventKind {
     /// A handshake came to nothing.
     #[cfg(feature = "dtls")]
     HandshakeFailed(ace_dtls::CloseReason),
+    /// A token of the life before is in force again (see [`Config::persist`](crate::Config::persist)).
+    TokenRestored,
+    /// The storage did not take a token, which will be lost with a reset, or did not give one up, which may come back.
+    TokenNotKept,
     /// A request was decided.
     Request {
         /// The method.

@@ -425,6 +425,8 @@ pub(crate) fn seal<
     match channel {
         #[cfg(feature = "oscore")]
         Channel::Oscore(binding) => {
+            #[cfg(feature = "persist")]
+            store.reserve(id);
             let context = store.table.get_mut(id).and_then(Entry::context_mut);
             let context = context.ok_or(SealError::Other)?;
             let mut protect = |out: &OutMessage<'_>| {

@@ -9,7 +9,7 @@
 //!
 //! **What it does not.** No introspection; no JWT; no Dynamic-X methods of AIF (they grant nothing); no If-Match and
 //! If-None-Match (4.02); no multicast; no OSCORE appendix B.2; no encrypted COSE_Key in `cnf`; no DTLS session resumption. It
-//! keeps no token and no session across a reboot: clients are told, and post theirs again.
+//! keeps no session across a reboot and, unless configured to, no token: clients are told, and post theirs again.
 //!
 //! **Covered.** RFC 9200, sections 5.2, 5.3, 5.10; RFC 9202, sections 3.2.2, 3.3.1, 3.3.2, 3.4, 4, 5; RFC 9203, sections 4
 //! and 6; RFC 9237; RFC 8613, section 8; RFC 9175, 2; RFC 7641; RFC 7959; RFC 8516; RFC 6690.
@@ -90,7 +90,7 @@
 //! # Memory
 //!
 //! No heap. A server with the default parameters, all features, `P` = `SocketAddr` and eight slots of the endpoint is a value of
-//! 30,376 bytes on a 64-bit machine, in which stand
+//! 30,400 bytes on a 64-bit machine, in which stand
 //!
 //! | bytes (64-bit) | for |
 //! |---|---|
@@ -140,6 +140,12 @@
 //! With a wall clock `exp` and `nbf` are checked. Without one [`Freshness`] says what takes its place. `exi` counts in
 //! any case: the highest number seen is stored before the token is taken, and after a reboot all up to it are expired.
 //!
+//! # After a reset
+//!
+//! With [`Config::persist`] and a clock, confirmed tokens come back with their keys. A client under OSCORE goes on in its
+//! context: its first request is challenged by Echo (RFC 8613, B.1.2), the server's own sequence numbers go on above those
+//! reserved before. A client of coap_dtls makes a new handshake with the key it has. Observations are gone.
+//!
 //! # Features
 //!
 //! `oscore` and `dtls` (default) are the profiles, of which one is needed. `es256`, `eddsa`, `gcm`, `aes256` (default),
@@ -177,6 +183,8 @@ mod config;
 mod dtls_tokens;
 mod error;
 mod event;
+#[cfg(not(feature = "persist"))]
+mod forgetful;
 mod freshness;
 mod front;
 mod hints;
@@ -188,6 +196,8 @@ mod material;
 mod notify;
 mod observers;
 mod peer;
+#[cfg(feature = "persist")]
+mod persist;
 #[cfg(feature = "dtls")]
 mod possession;
 #[cfg(feature = "oscore")]

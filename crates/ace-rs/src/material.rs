@@ -58,7 +58,7 @@ impl<'b> Material<'b> {
         })
     }
 
-    /// Derives the context of RFC 9203, 4.3; its keys live in RAM only.
+    /// Derives the context of RFC 9203, 4.3; no sequence number is reserved yet.
     pub(crate) fn derive(
         &self,
         exchange: Exchange<'_>,
@@ -73,7 +73,7 @@ impl<'b> Material<'b> {
             .try_for_each(|part| writer.bytes(part));
         let length = writer.finish();
         let master_salt = written.ok().and_then(|()| master_salt.get(..length));
-        let mut context = SecurityContext::derive(&Parameters {
+        SecurityContext::derive(&Parameters {
             master_secret: self.ms,
             master_salt: master_salt.ok_or(Refusal::Exchange)?,
             sender_id: exchange.client_id,
@@ -85,10 +85,7 @@ impl<'b> Material<'b> {
         .map_err(|error| match error {
             OscoreError::IdTooLong | OscoreError::SameIds => Refusal::Exchange,
             _ => Refusal::InputMaterial,
-        })?;
-        // RFC 8613, B.1.1: nothing outlives a reboot, so that nothing needs to be stored.
-        context.reserve_up_to(ace_oscore::SEQUENCE_LIMIT);
-        Ok(context)
+        })
     }
 }
 

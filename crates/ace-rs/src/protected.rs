@@ -5,17 +5,17 @@ use ace_coap::block::{OperationKey, Received};
 use ace_coap::{Block, CryptoRng, OutMessage};
 use ace_crypto::Secret;
 use ace_oscore::storage::Storage;
-use ace_oscore::{OscoreError, OscoreOption, Unprotected};
-use ace_wire::coap::{Code, Message, option};
+use ace_oscore::{ECHO_LEN, OscoreError, OscoreOption, RequestBinding, Unprotected};
+use ace_wire::coap::{Code, Message, Token, Type, option};
 
 use crate::event::{EventKind, Outcome};
-use crate::front::{Arrival, Origin};
+use crate::front::{Arrival, Origin, Sent};
 use crate::inside::{Channel, Exchange};
 use crate::link::Slot;
 use crate::peer::{Peer, PeerBytes};
 use crate::resource::Resources;
 use crate::server::ResourceServer;
-use crate::token::TokenId;
+use crate::token::{Entry, TokenId};
 
 impl<
     P,
@@ -91,7 +91,7 @@ where
             .store
             .table
             .get(id)
-            .is_some_and(|entry| entry.is_confirmed() && entry.peer == at.peer);
+            .is_some_and(|entry| entry.is_confirmed() && entry.peer == Some(at.peer));
         let origin = Origin {
             proven: at.proven || known_here,
             ..at.origin
@@ -164,7 +164,7 @@ where
         let Some(entry) = self.store.table.get_mut(id) else {
             return;
         };
-        let known_here = entry.is_confirmed() && entry.peer == at.peer;
+        let known_here = entry.is_confirmed() && entry.peer == Some(at.peer);
         let Some(context) = entry.context_mut() else {
             return;
         };
@@ -191,9 +191,43 @@ where
                 self.events.push(Some(at.peer), Some(id), kind);
             }
             Err(error) => self.not_verified(at, id, known_here, error),
-            // No context outlives its replay window.
-            Ok(Unprotected::Challenge { .. }) => self.front.ignore(at),
+            Ok(Unprotected::Challenge { binding, echo }) => {
+                self.challenge(at, id, message, binding, &echo);
+            }
         }
+    }
+
+    /// The first request after a reset: only who sends back the Echo has written it since then.
+    // RFC 8613, B.1.2
+    fn challenge(
+        &mut self,
+        at: &Arrival<P>,
+        id: TokenId,
+        message: &Message<'_>,
+        mut binding: RequestBinding,
+        echo: &[u8; ECHO_LEN],
+    ) {
+        #[cfg(feature = "persist")]
+        self.store.reserve(id);
+        let mut sealed = [0; MTU];
+        // Type, Message ID and token are the endpoint's to fill in.
+        let (kind, token) = (Type::Acknowledgement, Token::EMPTY);
+        let length = self
+            .store
+            .table
+            .get_mut(id)
+            .and_then(Entry::context_mut)
+            .and_then(|context| {
+                let sealed =
+                    context.protect_challenge(&mut binding, echo, kind, 0, token, &mut sealed);
+                sealed.ok()
+            });
+        let sealed = length.and_then(|length| Message::parse(sealed.get(..length)?).ok());
+        let Some(out) = sealed.and_then(|sealed| OutMessage::from_message(&sealed).ok()) else {
+            return self.front.ignore(at);
+        };
+        self.front.answer(at, &out);
+        self.report(at, Some(id), message, Sent::Challenge, Outcome::Challenged);
     }
 
     /// Replays and forgeries are answered where the client is known to be, and nowhere else.

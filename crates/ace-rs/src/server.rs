@@ -245,6 +245,7 @@ where
     }
 
     pub(crate) fn expire(&mut self, now: Instant, wall: Option<u64>) {
+        self.store.restore(now, wall, &mut self.events);
         while let Some(id) = self.store.over(now, wall) {
             let Some(entry) = self.store.table.get(id) else {
                 return;
@@ -275,10 +276,9 @@ where
     /// calls this again for each [`EventKind::TokenAccepted`].
     pub fn revoke(&mut self, now: Instant, which: Revoke<'_>) -> usize {
         let mut count = 0;
-        while let Some(id) = self.store.table.first(&|entry| match which {
-            Revoke::Hash(hash) => entry.grant.hash == hash,
-            Revoke::Cti(cti) => entry.grant.claims.cti() == Some(cti),
-        }) {
+        #[cfg(feature = "persist")]
+        self.store.revoke_kept(which);
+        while let Some(id) = self.store.table.first(&|entry| entry.grant.is_meant(which)) {
             self.end_observations(now, id);
             self.store.end(id, true);
             self.events.push(None, Some(id), EventKind::TokenRevoked);

@@ -390,7 +390,7 @@ where
     /// The key itself is in order; without a token it gives no access (RFC 5246, 7.2.2: access_denied).
     #[cfg(feature = "_ecc")]
     fn accept_key(&mut self, key: &ace_crypto::VerifyingKey) -> Decision<u64> {
-        let digest = crate::possession::public_digest(key, self.store.secret.as_bytes());
+        let digest = crate::possession::public_digest(key, self.store.digest_key());
         let found = self.store.table.first(&|entry| {
             matches!(entry.security, Security::RawPublicKey) && entry.key == digest
         });

@@ -20,13 +20,15 @@ use crate::front::Origin;
 #[cfg(feature = "oscore")]
 use crate::material::{Exchange, Material, NONCE2};
 use crate::peer::Peer;
+#[cfg(feature = "persist")]
+use crate::persist::Records;
 use crate::rate::{Admission, Caller, Gate, Pace, Paid, Rate, SOURCES};
 use crate::resource::Who;
 use crate::table::Table;
 use crate::token::{Entry, KeyDigest, Proof, Security, TokenHash, TokenId};
 
 /// Updates of rights that one context or session may post in a row; then one per second.
-const UPDATES: Rate = Rate::new(4, Duration::from_secs(1));
+pub(crate) const UPDATES: Rate = Rate::new(4, Duration::from_secs(1));
 
 /// A token as it came.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +72,7 @@ pub(crate) struct Denied {
 }
 
 impl Denied {
-    const fn later(refusal: Refusal, wait: Duration) -> Self {
+    pub(crate) const fn later(refusal: Refusal, wait: Duration) -> Self {
         Self {
             refusal,
             retry_after: Some(wait),
@@ -113,7 +115,9 @@ pub(crate) struct Store<'c, P, S, const TOKENS: usize, const UNCONFIRMED: usize,
     assembling: Option<(Instant, P)>,
     /// Of this life of the device: for nonces and digests.
     pub(crate) secret: Secret<32>,
-    last_token: u32,
+    pub(crate) last_token: u32,
+    #[cfg(feature = "persist")]
+    pub(crate) records: Records,
 }
 
 impl<'c, P, S, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
@@ -137,6 +141,8 @@ where
             assembling: None,
             secret,
             last_token: 0,
+            #[cfg(feature = "persist")]
+            records: Records::default(),
             config,
         })
     }
@@ -268,7 +274,7 @@ where
         examined.is_for(Profile::CoapOscore)?;
         let material = Material::of(&examined.claims)?;
         let exchange = Exchange::of(request)?;
-        let key = KeyDigest::of(&[b"key", material.ms], self.secret.as_bytes());
+        let key = KeyDigest::of(&[b"key", material.ms], self.digest_key());
         self.has_room(at, key, examined.claims.sub)?;
         // RFC 9203, 4.2
         let mut nonce2 = [0; NONCE2];
@@ -277,7 +283,8 @@ where
             .table
             .free_id(exchange.client_id)
             .ok_or(Refusal::TableFull)?;
-        let context = material.derive(exchange, &nonce2, &server_id)?;
+        let mut context = material.derive(exchange, &nonce2, &server_id)?;
+        context.reserve_up_to(self.first_numbers());
         let security = Security::Oscore(context);
         self.add(at, examined, hash, key, material.id, security, events)?;
         Ok(Posted::Oscore { nonce2, server_id })
@@ -320,7 +327,7 @@ where
             issuer: examined.issuer,
             key,
             proof: Proof::Awaited(at.now),
-            peer: at.peer,
+            peer: Some(at.peer),
             updates: Paid::default(),
         };
         self.table.make_room();
@@ -375,6 +382,8 @@ where
         let before = entry.grant.term.number.get();
         let grant = examined.grant(id, hash, entry.grant.claims.key_id())?;
         let number = grant.term.number.get();
+        self.pay_write(at, &grant.term)
+            .map_err(|denied| denied.refusal)?;
         self.numbers.take(number, &mut self.storage)?;
         if number != before {
             self.numbers.end(before);
@@ -382,6 +391,7 @@ where
         if let Some(entry) = self.table.get_mut(id) {
             entry.grant = grant;
         }
+        self.keep(at, id, events);
         events.push(Some(at.peer), Some(id), EventKind::TokenUpdated);
         Ok(())
     }
@@ -400,16 +410,25 @@ where
         let Some(entry) = self.table.get_mut(id) else {
             return Err(Refusal::Expired.into());
         };
-        entry.peer = at.peer;
+        entry.peer = Some(at.peer);
         if entry.is_confirmed() {
             return Ok(());
         }
+        let (term, key) = (entry.grant.term, entry.key);
+        let by_subject = self.config.limits.one_token_per_subject;
+        let subject = self
+            .table
+            .get(id)
+            .and_then(|entry| entry.grant.claims.subject());
+        if !self.table.has_room(key, subject, by_subject) {
+            return Err(Refusal::TableFull.into());
+        }
+        self.pay_write(at, &term)?;
+        // Before what it replaces is gone: one of them outlives a power cut.
+        self.keep(at, id, events);
         while let Some((old, same_token)) = self.superseded_by(id) {
             self.end(old, !same_token);
             events.push(Some(at.peer), Some(old), EventKind::TokenReplaced);
-        }
-        if self.table.confirmed() >= TOKENS {
-            return Err(Refusal::TableFull.into());
         }
         if let Some(entry) = self.table.get_mut(id) {
             entry.proof = Proof::Given;
@@ -433,6 +452,10 @@ where
     pub(crate) fn end(&mut self, id: TokenId, for_good: bool) {
         if for_good && let Some(entry) = self.table.get(id) {
             self.numbers.end(entry.grant.term.number.get());
+        }
+        #[cfg(feature = "persist")]
+        if let Some(index) = self.table.position(id) {
+            self.forget(index);
         }
         self.table.remove(id);
     }

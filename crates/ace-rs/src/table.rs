@@ -57,8 +57,32 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
         self.slots().flatten().find(|entry| entry.grant.id == id)
     }
 
-    #[cfg(feature = "oscore")]
+    /// The place of an entry, which it keeps.
+    #[cfg(feature = "persist")]
+    pub(crate) fn position(&self, id: TokenId) -> Option<usize> {
+        let mut slots = self.some.iter().chain(&self.others);
+        slots.position(|slot| slot.as_ref().is_some_and(|entry| entry.grant.id == id))
+    }
+
+    #[cfg(feature = "persist")]
+    pub(crate) fn at(&self, index: usize) -> Option<&Entry<P, SCOPE>> {
+        self.some.iter().chain(&self.others).nth(index)?.as_ref()
+    }
+
+    #[cfg(feature = "persist")]
+    pub(crate) fn put(&mut self, index: usize, entry: Entry<P, SCOPE>) {
+        if let Some(slot) = self.slots().nth(index) {
+            *slot = Some(entry);
+        }
+    }
+
+    #[cfg(feature = "persist")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
     /// The token whose context a request with this option is for.
+    #[cfg(feature = "oscore")]
     pub(crate) fn find(&self, option: &OscoreOption<'_>) -> Option<TokenId> {
         self.iter()
             .find(|entry| {

@@ -89,6 +89,15 @@ pub(crate) struct Grant<const SCOPE: usize> {
     pub(crate) claims: Kept<SCOPE>,
 }
 
+impl<const SCOPE: usize> Grant<SCOPE> {
+    pub(crate) fn is_meant(&self, which: Revoke<'_>) -> bool {
+        match which {
+            Revoke::Hash(hash) => self.hash == hash,
+            Revoke::Cti(cti) => self.claims.cti() == Some(cti),
+        }
+    }
+}
+
 /// A proof-of-possession key without the key: compares, reveals nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyDigest([u8; 16]);
@@ -103,6 +112,16 @@ impl KeyDigest {
             .zip(whole)
             .for_each(|(to, from)| *to = from);
         Self(digest)
+    }
+
+    #[cfg(feature = "persist")]
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    #[cfg(feature = "persist")]
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
     }
 }
 
@@ -138,7 +157,8 @@ pub(crate) struct Entry<P, const SCOPE: usize> {
     pub(crate) key: KeyDigest,
     pub(crate) proof: Proof,
     /// Where the token was posted from, then where the last request that verified came from.
-    pub(crate) peer: P,
+    /// Unknown after a reset.
+    pub(crate) peer: Option<P>,
     /// Updates of rights, which cost a verification each.
     pub(crate) updates: Paid,
 }
@@ -257,8 +277,9 @@ pub struct TokenView<'a, P> {
     pub exp: Option<u64>,
     /// Whether its presenter has proven possession of the key.
     pub confirmed: bool,
-    /// Where its last request that verified came from; before the first, where it was posted from.
-    pub peer: P,
+    /// Where its last request that verified came from; before the first, where it was posted from. `None` from a reset to
+    /// the first one after it.
+    pub peer: Option<P>,
     /// Its profile, and the name of its key.
     pub key: Key<'a>,
 }

@@ -15,6 +15,7 @@ mod hints;
 mod malformed;
 mod network;
 mod observe;
+mod persist;
 mod setup;
 mod sizes;
 mod small;

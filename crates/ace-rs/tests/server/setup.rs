@@ -311,7 +311,7 @@ fn who_asks_is_told_to_the_application_and_to_the_log() {
     let token = bench.server.tokens().next().unwrap();
     assert_eq!(
         (token.subject, token.peer, token.cti),
-        (Some("alice"), 3, Some(&[1][..]))
+        (Some("alice"), Some(3), Some(&[1][..]))
     );
     let id = token.id;
     assert_eq!(bench.server.resources().seen[0].2.as_deref(), Some("alice"));

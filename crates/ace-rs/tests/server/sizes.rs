@@ -45,8 +45,8 @@ fn sizes_are_those_of_the_documentation() {
         more(size_of::<Server<4, 4, 4, 160, 4, 2048>>()),
         size_of::<Slot<SocketAddr, 1152>>(),
     ];
-    let documented = [30_376, 520, 520, 96, 512, 2_208, 8_192, 1_288];
+    let documented = [30_400, 520, 520, 96, 512, 2_208, 8_192, 1_288];
     // Where something else in the build has asked for the index of `ace-coap`.
-    let with_index = [31_016, 520, 520, 96, 512, 2_208, 8_192, 1_328];
+    let with_index = [31_040, 520, 520, 96, 512, 2_208, 8_192, 1_328];
     assert!([documented, with_index].contains(&measured), "{measured:?}");
 }
