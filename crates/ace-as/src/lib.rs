@@ -67,7 +67,8 @@
 //! **Caveats.** Keys lie in the store unencrypted: its file has mode 0600, and the store refuses one that others may read.
 //! Among them are the private keys of devices that were made here, so that bundles can be shown again; register a device
 //! by a key that it made itself ([`DeviceKey::Public`]) to keep its private key out.
-//! A store put back from a backup has lost the sequence numbers and counters used since: register peers anew then.
+//! The AS's own key in DTLS is on P-256: a device with a raw public key needs ES256 to know the AS by it, whichever curve
+//! its own key is on. A store put back from a backup has lost the sequence numbers and counters used since: register peers anew then.
 //! SQLite's write-ahead log wants a local disk.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
