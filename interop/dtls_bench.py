@@ -45,6 +45,8 @@ ECDHE_ECDSA_CCM = Suite(
 class Psk:
     """A pre-shared key of both ends."""
 
+    refusal = "another key"
+
     def __init__(self, key: bytes | None = None):
         self.identity = "thermometer-7"
         self.key = key or secrets.token_bytes(16)
@@ -58,6 +60,8 @@ class Psk:
 
 class Rpk:
     """A key pair of each end; that of the foreign one in files."""
+
+    refusal = "public key is not accepted"
 
     def __init__(self, bench: Bench, algorithm: str = "es256"):
         self.algorithm = algorithm
@@ -98,6 +102,74 @@ class Rpk:
         self.generate(self.bench.place / "other.pem")
         self.openssl("pkey", "-in", self.bench.place / "other.pem", "-pubout", "-out", other.expected)
         return other
+
+
+class X509:
+    """A key pair and a certificate of each end, for one use each, by one authority."""
+
+    refusal = "no trusted issuer"
+    name = "peer.example"
+
+    def __init__(self, bench: Bench):
+        self.bench = bench
+        self.anchor = self.authority("root")
+        for end in ("ours", "theirs"):
+            for use in ("serverAuth", "clientAuth"):
+                self.certificate(end, use)
+
+    def openssl(self, *arguments) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=self.bench.place)
+
+    def path(self, name: str) -> pathlib.Path:
+        return self.bench.place / name
+
+    def authority(self, name: str) -> str:
+        self.key(name)
+        self.openssl("req", "-x509", "-new", "-key", f"{name}.pem", "-subj", f"/CN={name}", "-days", "30", "-out", f"{name}.crt")
+        self.openssl("x509", "-in", f"{name}.crt", "-outform", "der", "-out", f"{name}.der")
+        return name
+
+    def key(self, name: str) -> None:
+        self.openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", f"{name}.pem")
+
+    def certificate(self, end: str, use: str) -> None:
+        name = f"{end}-{use}"
+        self.key(name)
+        extensions = self.bench.write(f"{name}.cnf", f"subjectAltName=DNS:{self.name}\nextendedKeyUsage={use}\n")
+        self.openssl("req", "-new", "-key", f"{name}.pem", "-subj", f"/CN={name}", "-out", f"{name}.csr")
+        self.openssl(
+            "x509", "-req", "-in", f"{name}.csr", "-CA", f"{self.anchor}.crt", "-CAkey", f"{self.anchor}.pem", "-CAcreateserial",
+            "-days", "30", "-extfile", extensions, "-out", f"{name}.crt",
+        )
+        self.openssl("x509", "-in", f"{name}.crt", "-outform", "der", "-out", f"{name}.der")
+
+    def ours(self, server: bool) -> list[str]:
+        name = f"ours-{use_of(server)}"
+        der = unarmoured(self.path(f"{name}.pem"))
+        # As below (RFC 5915, 3).
+        at = der.index(bytes.fromhex("0201010420")) + 5
+        return [
+            "--own", f"es256:{der[at:at + 32].hex()}", "--chain", str(self.path(f"{name}.der")),
+            "--anchor", str(self.path(f"{self.anchor}.der")), "--name", self.name,
+        ]
+
+    def theirs(self, server: bool) -> pathlib.Path:
+        return self.path(f"theirs-{use_of(server)}")
+
+    def wrong(self) -> "X509":
+        """The same, with our side trusting another authority."""
+        other = X509.__new__(X509)
+        other.__dict__.update(self.__dict__)
+        other.anchor = other.authority("stranger")
+        return other
+
+
+def use_of(server: bool) -> str:
+    return "serverAuth" if server else "clientAuth"
+
+
+def ours_of(keys, server: bool) -> list[str]:
+    return keys.ours(server) if isinstance(keys, X509) else keys.ours()
 
 
 def unarmoured(path: pathlib.Path) -> bytes:
@@ -151,7 +223,7 @@ class Talk:
 def our_server(bench: Bench, keys, suite: Suite, *options: str) -> tuple[Talk, int]:
     port = free_port()
     talk = Talk(bench, "dtls-peer", [
-        bench.tools["dtls"], "serve", "--listen", f"{HOST}:{port}", "--suite", suite.number, *keys.ours(), *options,
+        bench.tools["dtls"], "serve", "--listen", f"{HOST}:{port}", "--suite", suite.number, *ours_of(keys, True), *options,
     ])
     talk.until("listening")
     return talk, bench.tap(port)
@@ -159,7 +231,7 @@ def our_server(bench: Bench, keys, suite: Suite, *options: str) -> tuple[Talk, i
 
 def our_client(bench: Bench, keys, suite: Suite, port: int, *options: str) -> Talk:
     return Talk(bench, "dtls-peer", [
-        bench.tools["dtls"], "connect", "--to", f"{HOST}:{port}", "--suite", suite.number, *keys.ours(), *options,
+        bench.tools["dtls"], "connect", "--to", f"{HOST}:{port}", "--suite", suite.number, *ours_of(keys, False), *options,
     ])
 
 
@@ -182,6 +254,61 @@ def openssl_server(bench: Bench, keys: Psk, suite: Suite) -> tuple[Talk, int]:
 
 def openssl_client(bench: Bench, keys: Psk, suite: Suite, port: int) -> Talk:
     return Talk(bench, "openssl", ["openssl", "s_client", "-connect", f"{HOST}:{port}", *openssl_psk(keys, suite)])
+
+
+# The same with X.509 certificates.
+
+
+def openssl_x509(keys: X509, suite: Suite, server: bool) -> list:
+    own = keys.theirs(server)
+    # Level 0: the others have no CCM_8.
+    return [
+        "-dtls1_2", "-key", f"{own}.pem", "-cert", f"{own}.crt", "-CAfile", keys.path("root.crt"), "-verify_return_error",
+        "-cipher", f"{suite.openssl}:@SECLEVEL=0",
+    ]
+
+
+def openssl_x509_server(bench: Bench, keys: X509, suite: Suite) -> tuple[Talk, int]:
+    port = free_port()
+    talk = Talk(bench, "openssl", [
+        "openssl", "s_server", "-listen", "-accept", f"{HOST}:{port}", "-Verify", "1", *openssl_x509(keys, suite, True),
+    ])
+    talk.until("ACCEPT")
+    return talk, bench.tap(port)
+
+
+def openssl_x509_client(bench: Bench, keys: X509, suite: Suite, port: int) -> Talk:
+    return Talk(bench, "openssl", [
+        "openssl", "s_client", "-connect", f"{HOST}:{port}", "-verify_hostname", keys.name, *openssl_x509(keys, suite, False),
+    ])
+
+
+# webrtc-dtls and dimpl.
+
+
+def rust_peer(bench: Bench, peer: str, role: str, port: int, keys, suite: Suite) -> Talk:
+    if isinstance(keys, X509):
+        own = keys.theirs(role == "serve")
+        # It wants the key under a name of its own.
+        key = pathlib.Path(f"{own}.pem").read_text().replace("PRIVATE KEY", "PRIVATE_KEY")
+        pair = bench.write("pair.pem", key + pathlib.Path(f"{own}.crt").read_text())
+        how = ["x509", pair, keys.path("root.der"), keys.name]
+    else:
+        how = ["psk", keys.identity, keys.key.hex()]
+    return Talk(bench, peer, [bench.tools["rust"], peer, role, port, suite.number, *how])
+
+
+def rust_server(peer: str):
+    def start(bench: Bench, keys, suite: Suite) -> tuple[Talk, int]:
+        port = free_port()
+        talk = rust_peer(bench, peer, "serve", port, keys, suite)
+        talk.until("listening")
+        return talk, bench.tap(port)
+    return start
+
+
+def rust_client(peer: str):
+    return lambda bench, keys, suite, port: rust_peer(bench, peer, "connect", port, keys, suite)
 
 
 # OpenSSL of Debian 13, with raw public keys.

@@ -7,9 +7,10 @@ import time
 from bench import Bench, Tap
 from cases import FOREIGN_CLIENT, FOREIGN_SERVER, Case, expect
 from dtls_bench import (
-    ANSWER, ECDHE_ECDSA_CCM, ECDHE_ECDSA_CCM_8, ECHO, PSK_CCM, PSK_CCM_8, QUESTION, Psk, Rpk, Suite, Talk, gnutls_client,
+    ANSWER, ECDHE_ECDSA_CCM, ECDHE_ECDSA_CCM_8, ECHO, PSK_CCM, PSK_CCM_8, QUESTION, X509, Psk, Rpk, Suite, Talk, gnutls_client,
     gnutls_server, libcoap_client, libcoap_server, mbedtls_client, mbedtls_server, openssl_3_5_client,
-    openssl_3_5_server, openssl_client, openssl_server, our_client, our_server,
+    openssl_3_5_server, openssl_client, openssl_server, openssl_x509_client, openssl_x509_server, our_client, our_server,
+    rust_client, rust_server,
 )
 
 ALL: list[Case] = []
@@ -44,6 +45,7 @@ RPK_ROWS = [
     ("raw public keys, Ed25519 and X25519", ECDHE_ECDSA_CCM_8, lambda bench: Rpk(bench, "eddsa")),
     ("raw public keys, Ed25519 and X25519", ECDHE_ECDSA_CCM, lambda bench: Rpk(bench, "eddsa")),
 ]
+X509_ROWS = [("X.509, P-256", ECDHE_ECDSA_CCM_8, X509), ("X.509, P-256", ECDHE_ECDSA_CCM, X509)]
 
 
 def short(suite: Suite) -> str:
@@ -104,10 +106,6 @@ def foreign_server_fails(bench: Bench, start, keys, suite: Suite, reason: str | 
     assert "connected" not in ours.log and QUESTION not in server.log, f"{ours.log} {server.log}"
 
 
-WRONG_KEY = "another key"
-REFUSED = "public key is not accepted"
-
-
 def talking_peer(peer: str, client, server, rows, echoes: bool, server_lacks: str | None = None) -> None:
     """The rows of a peer whose programs pass lines of text; without what its server cannot do."""
     for what, suite, keys in rows:
@@ -133,21 +131,27 @@ def talking_peer(peer: str, client, server, rows, echoes: bool, server_lacks: st
                 bench, server, keys(bench), suite, lost_requests={0, 3}, lost_responses={1, 3}, echoes=echoes,
             )
 
-        psk = suite is PSK_CCM_8
+        wrong = "X.509 of another authority" if keys is X509 else "wrong key"
 
-        @case(peer, FOREIGN_CLIENT, f"{short(suite)}, wrong key")
-        def _(bench, suite=suite, keys=keys, psk=psk):
-            foreign_client_fails(bench, client, keys(bench), suite, WRONG_KEY if psk else REFUSED)
+        @case(peer, FOREIGN_CLIENT, f"{short(suite)}, {wrong}")
+        def _(bench, suite=suite, keys=keys):
+            made = keys(bench)
+            foreign_client_fails(bench, client, made, suite, made.refusal)
 
-        @case(peer, FOREIGN_SERVER, f"{short(suite)}, wrong key")
-        def _(bench, suite=suite, keys=keys, psk=psk):
-            foreign_server_fails(bench, server, keys(bench), suite, None if psk else REFUSED)
+        @case(peer, FOREIGN_SERVER, f"{short(suite)}, {wrong}")
+        def _(bench, suite=suite, keys=keys):
+            made = keys(bench)
+            foreign_server_fails(bench, server, made, suite, None if suite is PSK_CCM_8 else made.refusal)
 
 
 talking_peer("openssl", openssl_client, openssl_server, PSK_ROWS, echoes=False)
 talking_peer("gnutls", gnutls_client, gnutls_server, PSK_ROWS + RPK_ROWS, echoes=True)
 # OpenSSL's server takes an Ed25519 key for ECDHE_ECDSA in TLS 1.2 alone, not in DTLS 1.2: "no shared cipher".
 talking_peer("openssl-3.5", openssl_3_5_client, openssl_3_5_server, RPK_ROWS, echoes=False, server_lacks="Ed25519")
+talking_peer("openssl", openssl_x509_client, openssl_x509_server, X509_ROWS, echoes=False)
+talking_peer("webrtc-dtls", rust_client("webrtc"), rust_server("webrtc"), PSK_ROWS + X509_ROWS, echoes=True)
+# dimpl has no other suite with AES-CCM.
+talking_peer("dimpl", rust_client("dimpl"), rust_server("dimpl"), PSK_ROWS[:1], echoes=True)
 talking_peer("mbedtls", mbedtls_client, mbedtls_server, PSK_ROWS, echoes=True)
 
 

@@ -104,7 +104,10 @@ def install_libcoap_dtls() -> None:
     from_debian("libcoap3-bin", *(f"coap-{side}-{library}" for side in ("client", "server") for library in ("openssl", "gnutls")))()
 
 
+RUST_PEERS = ("dimpl", "webrtc-dtls")
+
 INSTALL = {
+    **{peer: from_debian("openssl", "openssl") for peer in RUST_PEERS},
     "libcoap": install_trixie, "aiocoap": install_aiocoap, "openssl": from_debian("openssl", "openssl"),
     "gnutls": install_gnutls, "libcoap-dtls": install_libcoap_dtls, "openssl-3.5": install_openssl_3_5, "mbedtls": install_mbedtls,
 }
@@ -120,7 +123,7 @@ def with_trixie(program: pathlib.Path) -> list[str]:
     return [str(LIBRARIES / "ld-linux-x86-64.so.2"), "--library-path", str(LIBRARIES), str(program)]
 
 
-def build(oscore: bool, dtls: bool) -> dict[str, pathlib.Path]:
+def build(oscore: bool, dtls: bool, rust: bool = False) -> dict[str, pathlib.Path]:
     """Builds what is needed of `ace`, the plain OSCORE peer and the plain DTLS peer; answers where the programs are."""
     root = HERE.parent
     make = ["cargo", "build", "--quiet", "--locked"]
@@ -129,6 +132,9 @@ def build(oscore: bool, dtls: bool) -> dict[str, pathlib.Path]:
         subprocess.run(make, check=True, cwd=HERE / "oscore")
     if dtls:
         subprocess.run(make, check=True, cwd=HERE / "dtls")
+    if rust:
+        # Fetched from the registry and built as Cargo does it.
+        subprocess.run(make, check=True, cwd=HERE / "dtls/rust-peers")
     shared = os.environ.get("CARGO_TARGET_DIR")
 
     def built(folder: pathlib.Path, name: str) -> pathlib.Path:
@@ -136,4 +142,5 @@ def build(oscore: bool, dtls: bool) -> dict[str, pathlib.Path]:
 
     return {
         "ace": built(root, "ace"), "peer": built(HERE / "oscore", "oscore-peer"), "dtls": built(HERE / "dtls", "dtls-peer"),
+        "rust": built(HERE / "dtls/rust-peers", "rust-dtls-peers"),
     }

@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
-use ace_dtls::{Connection, Event};
+use ace_dtls::Event;
 use anyhow::{Result, bail, ensure};
 
-use crate::{DATAGRAM, Udp, arguments::Arguments, coap, keys::Keys, report, rng};
+use crate::{Connection, DATAGRAM, Udp, arguments::Arguments, coap, keys::Keys, report, rng};
 
 /// How long an answer to `--get` may take.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,8 +1,9 @@
 //! Our keys, and whose keys we accept.
 
 use ace_crypto::{Secret, Signature, SigningKey, VerifyingKey};
-use ace_dtls::{Credentials, Decision, OwnPsk, Psk};
+use ace_dtls::{Credentials, Decision, OwnPsk, Psk, X509};
 use anyhow::{Context as _, Result, bail};
+use rustls_pki_types::{CertificateDer, ServerName};
 
 use crate::arguments::Arguments;
 
@@ -10,6 +11,7 @@ pub struct Keys {
     psk: Option<(String, Vec<u8>)>,
     own: Option<SigningKey>,
     peer_key: Vec<u8>,
+    x509: Option<X509>,
 }
 
 impl Keys {
@@ -27,12 +29,28 @@ impl Keys {
             psk,
             own,
             peer_key: hex::decode(peer_key)?,
+            x509: x509(arguments)?,
         })
     }
 
     pub fn has_psk(&self) -> bool {
         self.psk.is_some()
     }
+}
+
+fn x509(arguments: &mut Arguments) -> Result<Option<X509>> {
+    let Some(chain) = arguments.option("--chain")? else {
+        return Ok(None);
+    };
+    let read = |path: &str| -> Result<CertificateDer<'static>> {
+        Ok(std::fs::read(path).with_context(|| path.to_owned())?.into())
+    };
+    let anchor = read(&arguments.required("--anchor")?)?;
+    Ok(Some(X509 {
+        chain: chain.split(',').map(read).collect::<Result<_>>()?,
+        server_name: Some(ServerName::try_from(arguments.required("--name")?)?),
+        ..X509::trusting(&[anchor])?
+    }))
 }
 
 fn signing_key(text: &str) -> Result<SigningKey> {
@@ -67,6 +85,15 @@ impl Credentials for Keys {
 
     fn signing_key(&self) -> Option<&SigningKey> {
         self.own.as_ref()
+    }
+
+    fn x509(&self) -> Option<&X509> {
+        self.x509.as_ref()
+    }
+
+    fn accept_chain(&mut self, chain: &[CertificateDer<'_>], _: &VerifyingKey) -> Decision<u64> {
+        eprintln!("chain of {} certificates", chain.len());
+        Decision::Accept(3)
     }
 
     fn accept_key(&mut self, key: &VerifyingKey) -> Decision<u64> {

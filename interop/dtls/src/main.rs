@@ -5,7 +5,7 @@
 //! dtls-peer connect --to ADDRESS:PORT KEYS [OPTIONS] [--get PATH]
 //! ```
 //!
-//! KEYS is `--identity TEXT --psk HEX`, or `--own es256:HEX|eddsa:HEX --peer-key HEX` with our private key and the only
+//! KEYS is `--identity TEXT --psk HEX`, or `--own es256:HEX --chain FILE.der[,FILE.der] --anchor FILE.der --name NAME` with X.509 certificates, or `--own es256:HEX|eddsa:HEX --peer-key HEX` with our private key and the only
 //! SubjectPublicKeyInfo accepted from the peer. OPTIONS: `--suite c0a8` (this one only), `--group 23`, `--cid HEX` (empty: be
 //! ready to send the peer's), `--mtu SIZE`, `--fragment 512` (max_fragment_length), `--record-size-limit SIZE`.
 //!
@@ -27,10 +27,13 @@ use std::{
 };
 
 use ace_crypto::KeyAgreement;
-use ace_dtls::{CipherSuite, Config, Connection, ConnectionId, Instant, MaxFragmentLength};
+use ace_dtls::{CipherSuite, Config, ConnectionId, Instant, MaxFragmentLength};
 use anyhow::{Context as _, Result, bail};
 
 use crate::{arguments::Arguments, keys::Keys};
+
+/// With room for the chains of both sides.
+type Connection = ace_dtls::Connection<8192>;
 
 /// The longest datagram taken or sent.
 const DATAGRAM: usize = 20_000;

@@ -2,10 +2,10 @@
 
 use std::{collections::HashMap, net::SocketAddr};
 
-use ace_dtls::{Connection, Event, Incoming, Listener, is_client_hello};
+use ace_dtls::{Event, Incoming, Listener, is_client_hello};
 use anyhow::Result;
 
-use crate::{DATAGRAM, Udp, arguments::Arguments, coap, keys::Keys, report, rng};
+use crate::{Connection, DATAGRAM, Udp, arguments::Arguments, coap, keys::Keys, report, rng};
 
 pub fn run(arguments: &mut Arguments) -> Result<()> {
     let address = arguments.required("--listen")?;
@@ -56,6 +56,7 @@ pub fn run(arguments: &mut Arguments) -> Result<()> {
             while let Some(event) = connection.poll_event() {
                 match event {
                     Event::Connected => report(connection),
+                    Event::Doubted => eprintln!("in doubt: the client has another key, or somebody else sends records"),
                     Event::Closed(reason) => {
                         eprintln!("closed: {reason}");
                         open = false;
