@@ -215,7 +215,9 @@ impl<
         if self.flow.is_some() {
             self.waiting = Some(rs);
         } else {
-            self.begin(&mut Caller { now, wall, rng }, Goal::Request, rs);
+            let caller = &mut Caller { now, wall, rng };
+            self.begin(caller, Goal::Request, rs);
+            self.drive(caller);
         }
         Ok(())
     }
@@ -334,7 +336,8 @@ impl<
             .and_then(|flow| flow.retry_at)
             .is_some_and(|due| due <= now)
         {
-            self.attempt(caller);
+            self.attempt();
+            self.drive(caller);
         }
         if self.flow.is_none()
             && self.queue.is_empty()
@@ -342,11 +345,13 @@ impl<
             && due <= now
         {
             self.start_job(caller, goal, rs);
+            self.drive(caller);
         }
     }
 
     /// Takes what the endpoint has to tell, and goes on to what waits.
     fn settle(&mut self, caller: &mut Caller<'_>) {
+        self.drive(caller);
         while let Some(event) = self.endpoint.poll_event() {
             let (id, reason) = match event {
                 CoapEvent::TimedOut(id) => (id, Reason::TimedOut),
@@ -356,12 +361,14 @@ impl<
             let exchange = self.flow.as_ref().and_then(|flow| flow.exchange.as_ref());
             if exchange.is_some_and(|exchange| exchange.id == id) {
                 self.no_answer(caller, reason);
+                self.drive(caller);
             }
         }
         if self.may_begin()
             && let Some(rs) = self.waiting.take()
         {
             self.begin(caller, Goal::Request, rs);
+            self.drive(caller);
         }
     }
 
@@ -389,7 +396,7 @@ impl<
         let mut flow = Flow::new(goal, rs, stage, caller.now);
         flow.record = record;
         self.flow = Some(flow);
-        self.enter(caller, stage);
+        self.enter(stage);
     }
 
     /// Brings back the tokens stored.
@@ -524,7 +531,7 @@ impl<
         let mut flow = Flow::new(goal, rs, stage, caller.now);
         flow.record = Some(index);
         self.flow = Some(flow);
-        self.enter(caller, stage);
+        self.enter(stage);
     }
 }
 

@@ -116,6 +116,17 @@ pub(crate) const HANDSHAKES: u8 = 2;
 /// How many tokens one flow asks for. The second is for a client-nonce learnt from a refusal.
 pub(crate) const TOKENS: u8 = 2;
 
+/// What a flow does once the call that it is in has come back: a message is not made on the stack of the one that it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Next {
+    #[default]
+    Nothing,
+    /// The stage's exchange from its beginning.
+    Attempt,
+    /// The next message of the exchange.
+    Message,
+}
+
 pub(crate) struct Flow<P> {
     pub goal: Goal,
     pub rs: P,
@@ -124,6 +135,7 @@ pub(crate) struct Flow<P> {
     /// Attempts left in this stage, the present one not counted.
     pub attempts: u8,
     pub exchange: Option<InFlight>,
+    pub next: Next,
     /// When the next attempt starts, if none is under way.
     pub retry_at: Option<Instant>,
     pub transfer: Transfer,
@@ -163,6 +175,7 @@ impl<P> Flow<P> {
             stage,
             attempts: 0,
             exchange: None,
+            next: Next::Nothing,
             retry_at: None,
             transfer: Transfer::new(0, 0, 0),
             echo: heapless::Vec::new(),

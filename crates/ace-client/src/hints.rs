@@ -4,7 +4,7 @@ use ace_wire::ace::{AsRequestCreationHints, Scope};
 use ace_wire::coap::{Scheme, Uri};
 
 /// Longest advice kept from hints: audience, scope and client-nonce together with their CBOR heads.
-pub(crate) const MAX_HINTS: usize = 192;
+pub(crate) const MAX_HINTS: usize = 128;
 
 /// Whether a URI from hints is the trusted token endpoint.
 ///

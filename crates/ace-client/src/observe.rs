@@ -16,7 +16,7 @@ use crate::table::Which;
 use crate::{Direction, Phase, Request};
 
 /// Longest observed request: path, query, audience and scope together, in bytes.
-pub const MAX_OBSERVED: usize = 192;
+pub const MAX_OBSERVED: usize = 128;
 
 /// Shortest time between two requests for an observed resource that nobody asked for.
 const REFRESH_PAUSE: Duration = Duration::from_secs(2);
@@ -70,6 +70,7 @@ impl<
 > Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>
 {
     /// Takes a message for the observation's request.
+    #[inline(never)]
     pub(crate) fn notified(&mut self, caller: &mut Caller<'_>, message: &Message<'_>) {
         let mut plain = Zeroizing::new([0; MTU]);
         let Self {

@@ -137,7 +137,7 @@ impl Queued {
 }
 
 /// How many events wait; beyond it the oldest change of phase is forgotten.
-const EVENTS: usize = 8;
+const EVENTS: usize = 6;
 
 #[derive(Debug, Default)]
 pub(crate) struct Queue {

@@ -10,7 +10,7 @@ use ace_wire::coap::{Code, Message, option};
 use zeroize::Zeroizing;
 
 use crate::client::{Caller, Client};
-use crate::flow::{Authority, ECHOES, Goal, HANDSHAKES, Protection, Stage, UPLOADS};
+use crate::flow::{Authority, ECHOES, Goal, HANDSHAKES, Next, Protection, Stage, UPLOADS};
 use crate::observe::Observed;
 use crate::queue::{Answer, Queued};
 use crate::table::Which;
@@ -53,6 +53,7 @@ impl<
         }
     }
 
+    #[inline(never)]
     fn answered(&mut self, caller: &mut Caller<'_>, id: RequestId, message: &Message<'_>) {
         let is_protected = message.options.contains(option::OSCORE);
         let mut plain = Zeroizing::new([0; MTU]);
@@ -174,6 +175,7 @@ impl<
     }
 
     /// Takes a response in the protection that was due.
+    #[inline(never)]
     fn verified(&mut self, caller: &mut Caller<'_>, inner: &Message<'_>, protected: bool) {
         let sending = match &self.flow {
             Some(flow) if matches!(flow.stage, Stage::Hints | Stage::Access) => {
@@ -203,7 +205,8 @@ impl<
                 return self.fail(caller, Reason::EchoLoop);
             }
             flow.echoes += 1;
-            return self.go_on(caller);
+            flow.next = Next::Message;
+            return;
         }
         flow.echo.clear();
         let (method, sending) = match flow.stage {
@@ -216,7 +219,7 @@ impl<
             .on_response(method, sending, inner, work.buffer())
         {
             Err(reason) => self.fail(caller, reason),
-            Ok(Progress::Again) => self.go_on(caller),
+            Ok(Progress::Again) => flow.next = Next::Message,
             Ok(Progress::Complete { length }) => {
                 work.set_len(length);
                 let format = inner.options.uint(option::CONTENT_FORMAT).ok().flatten();
@@ -318,11 +321,11 @@ impl<
             return self.fail(caller, Reason::TimedOut);
         }
         if has_token && may_connect {
-            self.enter(caller, Stage::Connect);
+            self.enter(Stage::Connect);
         } else if has_token && may_upload {
-            self.enter(caller, Stage::Upload);
+            self.enter(Stage::Upload);
         } else if flow.tokens == 0 {
-            self.enter(caller, Stage::Token);
+            self.enter(Stage::Token);
         } else {
             let step = flow.stage.step();
             self.finish(match code {
@@ -413,12 +416,12 @@ impl<
         flow.attempts = left;
         match pause {
             Some(pause) => flow.retry_at = Some(caller.now + pause),
-            None => self.attempt(caller),
+            None => self.attempt(),
         }
     }
 
     /// Enters a stage.
-    pub(crate) fn enter(&mut self, caller: &mut Caller<'_>, stage: Stage) {
+    pub(crate) fn enter(&mut self, stage: Stage) {
         // RFC 9202, 3.3.2: the token may go inside the handshake.
         let carries = stage == Stage::Upload && self.carries_token();
         let stage = if carries { Stage::Connect } else { stage };
@@ -435,11 +438,28 @@ impl<
             _ => {}
         }
         self.show(Phase::from(stage.step()));
-        self.attempt(caller);
+        self.attempt();
     }
 
-    /// Starts the stage's exchange from its beginning.
-    pub(crate) fn attempt(&mut self, caller: &mut Caller<'_>) {
+    /// Has the stage's exchange started from its beginning.
+    pub(crate) const fn attempt(&mut self) {
+        if let Some(flow) = &mut self.flow {
+            flow.next = Next::Attempt;
+        }
+    }
+
+    /// Does what the flow is to do next.
+    pub(crate) fn drive(&mut self, caller: &mut Caller<'_>) {
+        while let Some(flow) = &mut self.flow {
+            match core::mem::take(&mut flow.next) {
+                Next::Nothing => return,
+                Next::Attempt => self.start(caller),
+                Next::Message => self.go_on(caller),
+            }
+        }
+    }
+
+    fn start(&mut self, caller: &mut Caller<'_>) {
         let Some(flow) = &mut self.flow else { return };
         flow.retry_at = None;
         flow.echo.clear();
@@ -468,7 +488,7 @@ impl<
                 let stage = flow
                     .and_then(|index| self.table.get(index))
                     .map_or(Stage::Token, |record| record.entry(now));
-                self.enter(caller, stage);
+                self.enter(stage);
             }
             Err(reason) => self.fail(caller, reason),
         }

@@ -67,6 +67,7 @@ impl<
     }
 
     /// RFC 9200, 5.8.1; RFC 9203, 3.1
+    #[inline(never)]
     fn prepare_token_request(&mut self) -> Result<usize, Reason> {
         let mut scope = [0; MAX_SCOPE];
         let scope = self.scope_to_ask(&mut scope)?;
@@ -153,6 +154,7 @@ impl<
     }
 
     /// RFC 9202, 3.2.2 and 3.3.2; RFC 9203, 4.1
+    #[inline(never)]
     fn prepare_upload(&mut self, caller: &mut Caller<'_>) -> Result<usize, Reason> {
         let Self {
             flow: Some(flow),
@@ -244,6 +246,7 @@ impl<
     }
 
     /// Sends the message the transfer is at.
+    #[inline(never)]
     pub(crate) fn send(&mut self, caller: &mut Caller<'_>) -> Result<(), Reason> {
         if let Some(exchange) = self.flow.as_mut().and_then(|flow| flow.exchange.take()) {
             self.endpoint.cancel(exchange.id);

@@ -3,7 +3,7 @@
 use core::hash::Hash;
 
 use ace_oscore::storage::Storage;
-use ace_wire::ace::{AsRequestCreationHints, ErrorCode, ErrorResponse};
+use ace_wire::ace::{AsRequestCreationHints, ErrorCode, ErrorResponse, Scope};
 use ace_wire::coap::Code;
 use ace_wire::coap::content_format::ACE_CBOR;
 
@@ -39,13 +39,14 @@ impl<
             Stage::Token | Stage::Ask => self.not_granted(caller, answer),
             Stage::Upload if answer.code == Code::CREATED => self.uploaded(caller, answer),
             Stage::Upload => self.upload_refused(caller, answer),
-            Stage::Amend => self.amended(caller, answer),
+            Stage::Amend => self.amended(answer),
             Stage::Connect => {}
             Stage::Access => self.accessed(caller, answer),
         }
     }
 
     /// The answer to the unprotected request (RFC 9200, 5.2 and 5.3).
+    #[inline(never)]
     fn hinted(&mut self, caller: &mut Caller<'_>, answer: Answer) {
         let is_get = self.target().is_some_and(|target| target.code == Code::GET);
         if answer.code != Code::UNAUTHORIZED {
@@ -114,18 +115,15 @@ impl<
                 stage = Stage::Upload;
             }
         }
-        self.enter(caller, stage);
+        self.enter(stage);
     }
 
     /// 2.01 from the authorization server (RFC 9200, 5.8.2; RFC 9203, 3.2).
+    #[inline(never)]
     fn granted(&mut self, caller: &mut Caller<'_>, answer: Answer) {
-        let (mut asked, mut needed) = ([0; MAX_SCOPE], [0; MAX_SCOPE]);
-        let scopes = self.scope_to_ask(&mut asked).and_then(|asked| {
-            let needed = self.target().map(|_| self.scope_needed(&mut needed));
-            Ok((asked, needed.transpose()?))
-        });
-        let (asked, needed) = match scopes {
-            Ok(scopes) => scopes,
+        let mut asked = [0; MAX_SCOPE];
+        let asked = match self.scope_to_ask(&mut asked) {
+            Ok(asked) => asked,
             Err(reason) => return self.fail(caller, reason),
         };
         let target = self.target();
@@ -160,7 +158,7 @@ impl<
         let keeps_key = granted.keying.is_some() && granted.keying == held.map(|held| held.keying);
         // RFC 6749, 5.1: left out when it is what was asked for.
         let scope = granted.scope.or(asked);
-        let covers = |scope| needed.is_some_and(|needed| scope::covers(scope, needed));
+        let covers = |scope| self.suffices(scope);
         let was_asked = asked.is_some_and(covers);
         if let Some(code) = flow.denied
             && !scope.is_some_and(covers)
@@ -207,9 +205,9 @@ impl<
                 });
             if in_session && let Some(flow) = &mut self.flow {
                 flow.amendment = deadline;
-                return self.enter(caller, Stage::Amend);
+                return self.enter(Stage::Amend);
             }
-            self.enter(caller, Stage::Upload);
+            self.enter(Stage::Upload);
         } else {
             let Self {
                 flow: Some(flow),
@@ -227,11 +225,20 @@ impl<
                 }
             }
             flow.amendment = deadline;
-            self.enter(caller, Stage::Amend);
+            self.enter(Stage::Amend);
         }
     }
 
+    /// Whether a scope holds what the request needs.
+    #[inline(never)]
+    fn suffices(&self, scope: Scope<'_>) -> bool {
+        let mut needed = [0; MAX_SCOPE];
+        let needed = self.scope_needed(&mut needed);
+        needed.is_ok_and(|needed| scope::covers(scope, needed))
+    }
+
     /// Puts a grant in its place in the table, and stores it.
+    #[inline(never)]
     fn hold(&mut self, grant: Grant<GRANT>, deadline: ace_coap::Instant) {
         let spared = self.observed.as_ref().and_then(|observed| observed.record);
         let Self {
@@ -294,7 +301,7 @@ impl<
             Some(ErrorCode::InvalidRequest | ErrorCode::UnsupportedPopKey)
                 if flow.stage == Stage::Ask && flow.tokens == 0 =>
             {
-                self.enter(caller, Stage::Token);
+                self.enter(Stage::Token);
             }
             Some(error) => self.finish(Queued::RefusedByAs(error)),
             None => self.fail(caller, Reason::UnexpectedCode(answer.code)),
@@ -302,6 +309,7 @@ impl<
     }
 
     /// 2.01 to an upload (RFC 9202, 3.2.2; RFC 9203, 4.2 and 4.3). Anybody can have sent it.
+    #[inline(never)]
     fn uploaded(&mut self, caller: &mut Caller<'_>, answer: Answer) {
         let Self {
             flow: Some(flow),
@@ -320,7 +328,7 @@ impl<
                     record.uploaded = true;
                 }
                 // The handshake proves it.
-                return self.enter(caller, Stage::Connect);
+                return self.enter(Stage::Connect);
             }
             Some(Keying::Oscore(material)) => {
                 flow.upload
@@ -347,7 +355,7 @@ impl<
             has_scope,
         });
         if flow.goal != Goal::Renewal {
-            return self.enter(caller, Stage::Access);
+            return self.enter(Stage::Access);
         }
         self.leave();
         self.work.wipe();
@@ -359,6 +367,7 @@ impl<
     }
 
     /// An upload was not taken (RFC 9200, 5.10.1.1), or someone says so.
+    #[inline(never)]
     fn upload_refused(&mut self, caller: &mut Caller<'_>, answer: Answer) {
         let code = answer.code;
         if code.class() != 4 {
@@ -384,9 +393,9 @@ impl<
             && flow.tokens < TOKEN_REQUESTS;
         if may_probe && !advised {
             // RFC 9200, 5.3.1: perhaps the resource server has no clock and wants its nonce.
-            self.enter(caller, Stage::Hints);
+            self.enter(Stage::Hints);
         } else if flow.tokens == 0 || learnt && flow.tokens < TOKEN_REQUESTS {
-            self.enter(caller, Stage::Token);
+            self.enter(Stage::Token);
         } else {
             let step = Step::Upload;
             self.finish(Queued::RefusedByRs {
@@ -398,7 +407,7 @@ impl<
     }
 
     /// The answer to an update of rights (RFC 9203, 4.2).
-    fn amended(&mut self, caller: &mut Caller<'_>, answer: Answer) {
+    fn amended(&mut self, answer: Answer) {
         let Self {
             flow: Some(flow),
             table,
@@ -427,7 +436,7 @@ impl<
             }
         }
         if !is_renewal {
-            return self.enter(caller, Stage::Access);
+            return self.enter(Stage::Access);
         }
         self.leave();
         self.work.wipe();
@@ -457,9 +466,9 @@ impl<
         let tokens = flow.tokens;
         let Some(index) = flow.record else { return };
         match code {
-            Code::FORBIDDEN | Code::METHOD_NOT_ALLOWED => self.denied(caller, code),
+            Code::FORBIDDEN | Code::METHOD_NOT_ALLOWED => self.denied(code),
             // The key is good, the token is not: revoked, or ended there first.
-            Code::UNAUTHORIZED if tokens == 0 => self.enter(caller, Stage::Token),
+            Code::UNAUTHORIZED if tokens == 0 => self.enter(Stage::Token),
             Code::UNAUTHORIZED => self.finish(Queued::RefusedByRs {
                 step,
                 code,
@@ -473,7 +482,8 @@ impl<
     }
 
     /// 4.03 or 4.05 under protection: the right is missing (RFC 9200, 5.10.2).
-    fn denied(&mut self, caller: &mut Caller<'_>, code: Code) {
+    #[inline(never)]
+    fn denied(&mut self, code: Code) {
         let refused = Queued::RefusedByRs {
             step: Step::Access,
             code,
@@ -511,14 +521,11 @@ impl<
         if let Some(flow) = &mut self.flow {
             flow.denied = Some(code);
         }
-        self.enter(
-            caller,
-            match (of_grant, is_held) {
-                (true, _) => Stage::Ask,
-                // The token that has the right never got there.
-                (false, true) => Stage::Upload,
-                (false, false) => Stage::Token,
-            },
-        );
+        self.enter(match (of_grant, is_held) {
+            (true, _) => Stage::Ask,
+            // The token that has the right never got there.
+            (false, true) => Stage::Upload,
+            (false, false) => Stage::Token,
+        });
     }
 }

@@ -108,6 +108,7 @@ impl<
 > Client<'_, P, S, TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>
 {
     /// Takes a datagram with records.
+    #[inline(never)]
     pub(crate) fn receive_record(&mut self, caller: &mut Caller<'_>, peer: P, datagram: &mut [u8]) {
         let in_handshake = self.handshake_peer() == Some(peer);
         let mut copied = None;
@@ -248,6 +249,7 @@ impl<
     }
 
     /// Begins the handshake that the stage needs.
+    #[inline(never)]
     pub(crate) fn connect(&mut self, caller: &mut Caller<'_>) {
         if self
             .flow
@@ -411,13 +413,14 @@ impl<
     }
 
     /// A session is there, and its peer has proven what it had to (RFC 9202, 3.2.2 and 3.3.2).
+    #[inline(never)]
     fn connected(&mut self, caller: &mut Caller<'_>, channel: Channel<P>) {
         let Some(flow) = &mut self.flow else { return };
         if flow.stage != Stage::Connect {
             if let Authority::Dtls(authority) = &mut self.authority {
                 authority.0 = Some(channel);
             }
-            return self.attempt(caller);
+            return self.attempt();
         }
         let (rs, goal) = (flow.rs, flow.goal);
         let Some(index) = flow.record else { return };
@@ -450,7 +453,7 @@ impl<
             observed.refresh(caller.now);
         }
         if goal != Goal::Renewal {
-            return self.enter(caller, Stage::Access);
+            return self.enter(Stage::Access);
         }
         self.leave();
         self.rest();
@@ -481,9 +484,9 @@ impl<
         record.uploaded = false;
         let may_upload = flow.uploads < UPLOADS;
         if !wrong_key && may_upload && !record.left(caller.now).is_zero() {
-            self.enter(caller, Stage::Upload);
+            self.enter(Stage::Upload);
         } else if flow.tokens == 0 {
-            self.enter(caller, Stage::Token);
+            self.enter(Stage::Token);
         } else {
             self.fail(caller, reason);
         }
