@@ -2,15 +2,15 @@
 //!
 //! **What it does.** [`Client`] is a state machine without IO and without clock. For each request of the application it
 //! finds the way: the resource server's hints, the token from the authorization server, the upload to `/authz-info`, the
-//! request under OSCORE. It holds tokens for several resource servers, renews them before they end, uploads them again
+//! request under OSCORE or in a DTLS session, as the authorization server chose. It holds tokens for several resource servers, renews them before they end, uploads them again
 //! when a resource server forgot them, asks for more rights when some are missing, keeps one observation alive through
 //! all of that, and goes on after a reboot.
 //!
-//! **What it does not.** Profile `coap_oscore` only. One authorization server, spoken to over OSCORE; one request of the
-//! application and one observation at a time; no grant but client credentials; no introspection. No sockets: see
+//! **What it does not.** Profiles `coap_oscore` and `coap_dtls` (pre-shared and raw public keys, DTLS 1.2) only. One authorization
+//! server, spoken to over OSCORE or DTLS; one request of the application, one observation and one handshake at a time; no grant but client credentials; no introspection. No sockets: see
 //! `ace-net`.
 //!
-//! **Covered.** RFC 9200, 5.1 to 5.3, 5.8, 5.10.1 to 5.10.4; RFC 9203, 3, 4 and 6; RFC 9237 for scopes; RFC 9175, 2.3
+//! **Covered.** RFC 9200, 5.1 to 5.3, 5.8, 5.10.1 to 5.10.4; RFC 9202, 3 to 6; RFC 9203, 3, 4 and 6; RFC 9237 for scopes; RFC 9175, 2.3
 //! and 3; RFC 8613, B.1.1; RFC 7959 and RFC 7641 at the client.
 //!
 //! ```text
@@ -23,6 +23,8 @@
 //!     └─────────────────────────────────────────────────┘  └──► Token   │ 4.03, 4.05, protected
 //!                                                                       └──► Update ──► Access
 //! ```
+//!
+//! With coap_dtls a handshake stands between Upload and Access, and what gives no context there gives no session here.
 //!
 //! ```
 //! use ace_client::{AsSecurity, Client, Config, Event, Instant, Phase, Request};
@@ -85,12 +87,22 @@
 //!   end with [`Reason::UnknownOutcome`], and the next request makes sure of the context first.
 //! - Renewal asks for a new token with a new key. An update of rights keeps the key; its token is not kept, the one
 //!   that brought the key is, since only that one can be uploaded again.
+//! - DTLS is inside: a datagram is a record or a CoAP message by its first byte. Each session is an other end of its own for CoAP:
+//!   nothing in the clear or in another session answers what was asked in it.
+//! - A session is lost when a request in it gets no answer, or when its peer closes it: another handshake follows, then another
+//!   upload, then another token. Unprotected alerts end a handshake and never a session. Sessions are not stored.
+//! - coap_dtls: renewal with a pre-shared key brings a new key and a new session; with a public key the new token goes to the
+//!   resource server in the session, which stays. A session with the authorization server that was idle for five minutes is not used.
+//! - A token response without `ace_profile` is of the profile that `cnf` and `rs_cnf` belong to; one that mixes both is refused.
+//! - The identifier of a public key is the start of a hash of it ([`ace_crypto::key_id`]).
 //! - A token's lifetime counts from when it was asked for. After a reboot it is used if the wall clock was known when
 //!   it came and is known now, and if it has an audience, by which it is found: addresses are not stored.
 //! - A full table gives up the token that ends first, one under observation last.
 //! - The `kid` of hints is not used: the client knows by itself which key it has.
 //!
-//! **Features.** None of its own. Algorithms are those built into `ace-crypto`.
+//! **Features.** At least one profile: `oscore`; `dtls` (pre-shared keys); `es256` and `eddsa` (with `dtls`: raw public keys on P-256
+//! and Ed25519), or `rpk` for both. `aes256` for OSCORE. All are on by default; what is off leaves nothing in the binary. Other
+//! algorithms of OSCORE are those built into `ace-crypto`.
 //!
 //! **Memory.** All of it in [`Client`], sized by its parameters; no heap. In bytes:
 //!

@@ -270,4 +270,243 @@ mod tests {
         };
         assert_eq!(refusal(empty), Some(Reason::Malformed));
     }
+
+    #[cfg(feature = "es256")]
+    mod dtls {
+        use super::*;
+        use ace_crypto::{Signature, SigningKey};
+        use ace_wire::cose::{CoseKey, KeyType, Y, curve};
+
+        const PSK: CoseKey<'static> = CoseKey {
+            kid: Some(b"kid"),
+            k: Some(&[7; 16]),
+            ..CoseKey::new(KeyType::Symmetric)
+        };
+
+        const BARE: AccessInformation<'static> = AccessInformation {
+            cnf: Some(Confirmation::CoseKey(PSK)),
+            ace_profile: None,
+            ..FULL
+        };
+
+        /// Why an answer is refused, with the client's own key or without one.
+        fn refusal(answer: &AccessInformation<'_>, own: Own<'_>) -> Option<Reason> {
+            let (bytes, mut room) = (encoded(answer), Room::new());
+            super::super::granted(None, &bytes, false, None, own, &mut room, None).err()
+        }
+
+        #[test]
+        fn rfc9202_3_3_1_psk_needs_key_and_kid() {
+            for ace_profile in [None, Some(1)] {
+                let answer = AccessInformation {
+                    ace_profile,
+                    ..BARE
+                };
+                assert_eq!(refusal(&answer, None), None);
+                for (key, reason) in [
+                    (CoseKey { kid: None, ..PSK }, Reason::Confirmation),
+                    (
+                        CoseKey {
+                            k: Some(&[]),
+                            ..PSK
+                        },
+                        Reason::InputMaterial,
+                    ),
+                    (
+                        CoseKey {
+                            k: Some(&[1; 65]),
+                            ..PSK
+                        },
+                        Reason::InputMaterial,
+                    ),
+                    (
+                        CoseKey {
+                            kid: Some(&[1; 65]),
+                            ..PSK
+                        },
+                        Reason::InputMaterial,
+                    ),
+                ] {
+                    let cnf = Some(Confirmation::CoseKey(key));
+                    assert_eq!(
+                        refusal(&AccessInformation { cnf, ..answer }, None),
+                        Some(reason)
+                    );
+                }
+            }
+            // RFC 9202, 3.3.2 as it is written: the identifier in rs_cnf.
+            let named = AccessInformation {
+                rs_cnf: Some(Confirmation::Kid(b"other")),
+                ..BARE
+            };
+            assert_eq!(refusal(&named, None), None);
+            let absent = AccessInformation {
+                cnf: None,
+                ace_profile: Some(1),
+                ..FULL
+            };
+            assert_eq!(refusal(&absent, None), Some(Reason::Confirmation));
+        }
+
+        #[test]
+        fn rfc9200_5_8_4_3_answers_that_mix_profiles_are_refused() {
+            let (oscore, psk) = (FULL.cnf, BARE.cnf);
+            let kid = Some(Confirmation::Kid(b"kid"));
+            for (ace_profile, cnf, rs_cnf) in [
+                (Some(1), oscore, None),
+                (Some(2), psk, None),
+                (Some(2), oscore, psk),
+                (Some(2), oscore, kid),
+                (Some(1), oscore, psk),
+                (None, oscore, psk),
+                (None, oscore, kid),
+                (None, psk, psk),
+                (Some(1), psk, psk),
+                (Some(1), kid, None),
+                (None, kid, kid),
+                (None, None, None),
+                (None, None, kid),
+            ] {
+                let answer = AccessInformation {
+                    ace_profile,
+                    cnf,
+                    rs_cnf,
+                    ..FULL
+                };
+                assert_eq!(
+                    refusal(&answer, None),
+                    Some(Reason::Confirmation),
+                    "{answer:?}"
+                );
+            }
+        }
+
+        #[test]
+        fn rfc9202_3_2_1_rs_cnf_is_a_key_of_a_curve_that_is_known() {
+            let own = SigningKey::from_bytes(Signature::Es256, &[5; 32]).unwrap();
+            let theirs = SigningKey::from_bytes(Signature::Es256, &[6; 32]).unwrap();
+            let (theirs, mine) = (theirs.verifying_key(), own.verifying_key());
+            let (x, y) = (theirs.x(), theirs.y().unwrap());
+            let key = CoseKey {
+                crv: Some(curve::P_256),
+                x: Some(&x),
+                y: Some(Y::Bytes(&y)),
+                ..CoseKey::new(KeyType::Ec2)
+            };
+            let answer = |key| AccessInformation {
+                cnf: None,
+                rs_cnf: Some(Confirmation::CoseKey(key)),
+                ..BARE
+            };
+            assert_eq!(refusal(&answer(key), Some(&own)), None);
+            // Not without a key to prove.
+            assert_eq!(refusal(&answer(key), None), Some(Reason::Confirmation));
+            let sign = Some(Y::Sign(y[31] & 1 == 1));
+            assert_eq!(
+                refusal(&answer(CoseKey { y: sign, ..key }), Some(&own)),
+                None
+            );
+            let okp = CoseKey {
+                kty: KeyType::Okp,
+                y: None,
+                ..key
+            };
+            for bent in [
+                CoseKey {
+                    crv: Some(curve::P_384),
+                    ..key
+                },
+                CoseKey {
+                    crv: Some(curve::ED25519),
+                    ..key
+                },
+                CoseKey {
+                    crv: Some(curve::X25519),
+                    ..okp
+                },
+                CoseKey {
+                    crv: Some(curve::ED448),
+                    ..okp
+                },
+                CoseKey {
+                    x: Some(&x[1..]),
+                    ..key
+                },
+                CoseKey {
+                    y: Some(Y::Bytes(&x)),
+                    ..key
+                },
+                CoseKey {
+                    y: Some(Y::Bytes(&y[..31])),
+                    ..key
+                },
+            ] {
+                assert_eq!(
+                    refusal(&answer(bent), Some(&own)),
+                    Some(Reason::InputMaterial),
+                    "{bent:?}"
+                );
+            }
+            // RFC 9202, 3.2.2: a key in cnf must be one that the client has.
+            let (x, y) = (mine.x(), mine.y().unwrap());
+            let mine = CoseKey {
+                x: Some(&x),
+                y: Some(Y::Bytes(&y)),
+                ..key
+            };
+            let with = |cnf| AccessInformation {
+                cnf: Some(cnf),
+                ..answer(key)
+            };
+            assert_eq!(
+                refusal(&with(Confirmation::CoseKey(mine)), Some(&own)),
+                None
+            );
+            let own_kid = ace_crypto::key_id(&own.verifying_key());
+            assert_eq!(
+                refusal(&with(Confirmation::Kid(&own_kid)), Some(&own)),
+                None
+            );
+            for cnf in [Confirmation::CoseKey(key), Confirmation::Kid(b"another")] {
+                let refused = refusal(&with(cnf), Some(&own));
+                assert_eq!(refused, Some(Reason::Confirmation));
+            }
+        }
+
+        #[test]
+        fn rfc9202_4_update_without_a_key_keeps_the_one_held() {
+            let held = crate::dtls::Material::stored(2, b"kid", &[7; 16]).map(Keying::Dtls);
+            let plain = AccessInformation { cnf: None, ..BARE };
+            for cnf in [None, Some(Confirmation::Kid(b"kid"))] {
+                for ace_profile in [None, Some(1)] {
+                    let answer = encoded(&AccessInformation {
+                        cnf,
+                        ace_profile,
+                        ..plain
+                    });
+                    let mut room = Room::new();
+                    let granted =
+                        super::super::granted(None, &answer, true, held, None, &mut room, None);
+                    assert!(granted.unwrap().keying.is_none());
+                }
+            }
+            // Of another key, or of the other profile.
+            for answer in [
+                AccessInformation {
+                    cnf: Some(Confirmation::Kid(b"other")),
+                    ..plain
+                },
+                AccessInformation {
+                    ace_profile: Some(2),
+                    ..plain
+                },
+            ] {
+                let bytes = encoded(&answer);
+                let mut room = Room::new();
+                let granted =
+                    super::super::granted(None, &bytes, true, held, None, &mut room, None);
+                assert_eq!(granted.err(), Some(Reason::Confirmation));
+            }
+        }
+    }
 }

@@ -169,7 +169,7 @@ fn a_small_client_does_all_of_it() {
 #[test]
 fn memory_is_what_the_documentation_says() {
     type Default64 = Client<'static, core::net::SocketAddrV4, ()>;
-    type Small = Client<'static, core::net::SocketAddrV4, (), 1, 256, 320, 2, 384>;
+    type Small = Client<'static, core::net::SocketAddrV4, (), 1, 256, 320, 2, 256, 320>;
     let sizes = [
         core::mem::size_of::<Default64>(),
         core::mem::size_of::<Small>(),
