@@ -106,13 +106,18 @@
 //!
 //! **Memory.** All of it in [`Client`], sized by its parameters; no heap. In bytes:
 //!
-//! | `Client<P, S, TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>` | 32-bit | 64-bit |
-//! |---|---|---|
-//! | the default: 2, 640, 1024, 3, 1152 | 9,800 | 10,100 |
-//! | 1, 256, 320, 2, 384 | 4,100 | 4,300 |
+//! | `Client<P, S, TOKENS, GRANT, BODY, SLOTS, MTU, HANDSHAKE>` | features | 32-bit | 64-bit |
+//! |---|---|---|---|
+//! | the default: 2, 640, 1024, 3, 1152, 1024 | all | 10,900 | 11,400 |
+//! | 1, 256, 320, 2, 256, 320 | all | | 4,500 |
+//! | 1, 256, 320, 2, 256 | `oscore` | 3,400 | |
+//! | 1, 256, 320, 2, 256, 320 | `dtls` | 3,900 | |
+//! | 1, 448, 512, 2, 256, 832 | `es256` | 4,900 | |
 //!
-//! That is `TOKENS * (GRANT + 470)`, `2 * BODY`, `SLOTS * (MTU + 150)` and about 2,000 more. The stack needs about
-//! three times `MTU` and 2 KiB.
+//! That is `TOKENS * (GRANT + 260)`, with OSCORE 220 more for each, `SLOTS * (MTU + 130)`, `BODY`, and the larger of `BODY` and, with DTLS,
+//! `HANDSHAKE + 480`: a handshake is where a body would be. With DTLS also `MTU` and the session with the authorization server, 220; and about
+//! 1,300 more. `HANDSHAKE` must hold all messages of a handshake, see `ace-dtls`. On the stack lie one or two messages of `MTU`, a
+//! `GRANT` and what the cryptography needs.
 //!
 //! **Panics.** None. `new` refuses impossible sizes at compile time.
 //!

@@ -174,7 +174,7 @@ fn memory_is_what_the_documentation_says() {
         core::mem::size_of::<Default64>(),
         core::mem::size_of::<Small>(),
     ];
-    let documented = [11_600, 5_800];
+    let documented = [11_400, 4_500];
     for (size, documented) in sizes.into_iter().zip(documented) {
         assert!((documented - 300..=documented).contains(&size), "{sizes:?}");
     }
