@@ -70,7 +70,7 @@ impl EchoVerifier {
     /// The Echo value for a peer, whose bytes are its claimed address and, if there is one, its security context.
     #[must_use]
     pub fn challenge(&self, now: Instant, peer: &[u8]) -> [u8; ECHO_LEN] {
-        let time = ((now.0 / 1000) as u32).to_be_bytes();
+        let time = (now.seconds() as u32).to_be_bytes();
         let mac = hmac_sha256(self.key.as_bytes(), &[&time, peer]);
         let mut value = [0; ECHO_LEN];
         for (to, from) in value.iter_mut().zip(time.iter().chain(&mac)) {

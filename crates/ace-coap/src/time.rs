@@ -10,6 +10,12 @@ use core::{
 pub struct Instant(pub u64);
 
 impl Instant {
+    /// Whole seconds since the start of the clock.
+    #[must_use]
+    pub const fn seconds(self) -> u64 {
+        duration(self.0).as_secs()
+    }
+
     /// As many milliseconds later, saturating.
     #[must_use]
     pub const fn after_millis(self, millis: u64) -> Self {
@@ -53,6 +59,7 @@ pub(crate) const fn millis(duration: Duration) -> u64 {
 }
 
 /// As [`Duration::from_millis`], and without a division of 64 bits.
+#[inline(never)]
 const fn duration(mut millis: u64) -> Duration {
     let mut seconds = 0;
     while millis >> 32 != 0 {

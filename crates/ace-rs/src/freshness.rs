@@ -19,7 +19,7 @@ pub(crate) const CNONCE: usize = 12;
 /// A client-nonce that needs no table: the second it was made in, and a MAC over it.
 // RFC 9200, 5.3.1
 pub(crate) fn cnonce(now: Instant, secret: &[u8]) -> [u8; CNONCE] {
-    let made = u32::try_from(now.0 / 1000)
+    let made = u32::try_from(now.seconds())
         .unwrap_or(u32::MAX)
         .to_be_bytes();
     let mac = hmac_sha256(secret, &[b"cnonce", &made]);

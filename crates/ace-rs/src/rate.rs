@@ -31,7 +31,7 @@ impl Rate {
         let burst = self.interval.saturating_mul(u64::from(self.burst));
         let latest = now.0.saturating_add(burst);
         if next > latest {
-            return Err(Duration::from_millis(next - latest));
+            return Err(Instant(next).saturating_sub(Instant(latest)));
         }
         paid.0 = next;
         Ok(())

@@ -122,7 +122,13 @@ pub(crate) fn asked<'b>(options: Options<'_>, method: Code, out: &'b mut [u8]) -
                 | b'@' => {
                     path.push(char::from(*byte)).ok()?;
                 }
-                _ => core::fmt::write(&mut path, format_args!("%{byte:02X}")).ok()?,
+                _ => {
+                    path.push('%').ok()?;
+                    for nibble in [byte >> 4, byte & 0xf] {
+                        let digit = char::from_digit(nibble.into(), 16)?;
+                        path.push(digit.to_ascii_uppercase()).ok()?;
+                    }
+                }
             }
         }
     }

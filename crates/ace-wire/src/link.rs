@@ -15,8 +15,6 @@
 //! # Ok::<(), ace_wire::Error>(())
 //! ```
 
-use core::fmt::{self, Write};
-
 use crate::Error;
 
 /// Writes links one after the other; attributes belong to the link before them.
@@ -46,7 +44,8 @@ impl<'b> LinkWriter<'b> {
             match byte {
                 // RFC 3986, 2: never in a URI.
                 0..=b' ' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{'..=b'}' | 0x7f.. => {
-                    write!(self, "%{byte:02X}").map_err(|_| Error::BufferTooSmall)?;
+                    self.put(b"%")?;
+                    self.put(&hex(byte))?;
                 }
                 _ => self.put(&[byte])?,
             }
@@ -76,7 +75,24 @@ impl<'b> LinkWriter<'b> {
     /// [`Error::BufferTooSmall`].
     pub fn number(&mut self, name: &str, value: u64) -> Result<(), Error> {
         self.flag(name)?;
-        write!(self, "={value}").map_err(|_| Error::BufferTooSmall)
+        self.put(b"=")?;
+        let mut digits = [0; 20];
+        let mut rest = value;
+        let mut start = digits.len();
+        for place in digits.iter_mut().rev() {
+            start -= 1;
+            // Without a division of 64 bits for what has 32, as Content-Formats have.
+            let digit;
+            (rest, digit) = match u32::try_from(rest) {
+                Ok(short) => (u64::from(short / 10), short % 10),
+                Err(_) => (rest / 10, (rest % 10) as u32),
+            };
+            *place = b'0' + digit as u8;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.put(digits.get(start..).unwrap_or_default())
     }
 
     /// `;name`.
@@ -109,10 +125,16 @@ impl<'b> LinkWriter<'b> {
     }
 }
 
-impl Write for LinkWriter<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.put(text.as_bytes()).map_err(|_| fmt::Error)
+/// A byte as two digits.
+const fn hex(byte: u8) -> [u8; 2] {
+    const fn digit(nibble: u8) -> u8 {
+        if nibble < 10 {
+            b'0' + nibble
+        } else {
+            b'A' + nibble - 10
+        }
     }
+    [digit(byte >> 4), digit(byte & 0xf)]
 }
 
 #[cfg(test)]
