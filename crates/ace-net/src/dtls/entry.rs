@@ -65,7 +65,7 @@ impl Entry {
 }
 
 /// Datagrams that are held back for one handshake.
-pub(super) const HELD: usize = 4;
+pub(super) const HELD: usize = 12;
 
 /// What a call to [`Sessions::handle`] brings along.
 pub(super) struct Call<'c> {

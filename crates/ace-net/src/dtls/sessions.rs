@@ -161,13 +161,20 @@ impl Sessions {
             Link::HalfOpen {
                 connection, held, ..
             } => {
+                // Seen by the engine now, it would count as a repetition then.
+                if connection.is_waiting() {
+                    if held.len() < HELD {
+                        held.push(datagram.to_vec());
+                    }
+                    return false;
+                }
                 let mut recorder = Recorder {
                     inner: &mut *call.credentials,
                     claimed: &mut entry.claimed,
                 };
                 let copy = datagram.to_vec();
                 let received = connection.handle(dtls(now), datagram, &mut recorder, call.rng);
-                if connection.is_waiting() && held.len() < HELD {
+                if connection.is_waiting() {
                     held.push(copy);
                 }
                 received
