@@ -111,8 +111,10 @@ impl<
     #[inline(never)]
     pub(crate) fn receive_record(&mut self, caller: &mut Caller<'_>, peer: P, datagram: &mut [u8]) {
         let in_handshake = self.handshake_peer() == Some(peer);
+        // A session has no use for what is in the clear: epoch 0 (RFC 6347, 4.1).
+        let is_clear = in_handshake && datagram.get(3..5) == Some(&[0, 0]);
         let mut copied = None;
-        if let Some(channel) = self.find_channel(|channel| channel.peer == peer) {
+        if !is_clear && let Some(channel) = self.find_channel(|channel| channel.peer == peer) {
             let id = channel.id;
             if in_handshake {
                 // Which of both the datagram is for, shows when one has opened it; then it is gone.
@@ -415,6 +417,11 @@ impl<
     /// A session is there, and its peer has proven what it had to (RFC 9202, 3.2.2 and 3.3.2).
     #[inline(never)]
     fn connected(&mut self, caller: &mut Caller<'_>, channel: Channel<P>) {
+        // One for each address, by which records are told apart.
+        while let Some(old) = self.find_channel(|old| old.peer == channel.peer) {
+            let old = old.id;
+            self.close_session(old);
+        }
         let Some(flow) = &mut self.flow else { return };
         if flow.stage != Stage::Connect {
             if let Authority::Dtls(authority) = &mut self.authority {
@@ -428,13 +435,6 @@ impl<
             return;
         };
         let Some(deadline) = record.deadline else {
-            return;
-        };
-        let old = record.channel().map(|channel| channel.id);
-        if let Some(old) = old {
-            self.close_session(old);
-        }
-        let Some(record) = self.table.get(index) else {
             return;
         };
         record.current = Some(Association {

@@ -297,6 +297,44 @@ fn session_that_the_resource_server_closed_or_lost_is_made_anew() {
 }
 
 #[test]
+fn two_tokens_for_one_address_have_one_session_after_the_other() {
+    for mut world in [World::psk(), World::rpk(Signature::Es256)] {
+        let other = Request {
+            audience: Some("lamp"),
+            ..Request::get("/temp")
+        };
+        for _ in 0..3 {
+            assert_eq!(world.request(Request::get("/temp")), temperature());
+            assert_eq!(world.request(other), temperature());
+            world.rest(1000);
+            assert_eq!(world.rs().host.sessions.len(), 1);
+        }
+        assert_eq!(world.a.asked.len(), 2);
+    }
+}
+
+#[test]
+fn handshake_beside_an_old_session_takes_flights_longer_than_the_mtu() {
+    let mut world = World::rpk(Signature::Es256);
+    let (config, memory) = (world.config, world.memory.clone());
+    let mut client =
+        crate::common::ClientNode::<2, 640, 1024, 3, 300, 1024>::new(config, memory, 1);
+    let mut ask = |world: &mut World, request| {
+        let now = world.network.now;
+        client.request(now, RS, request).unwrap();
+        world.finish_with(&mut client)
+    };
+    assert_eq!(ask(&mut world, Request::get("/temp")), temperature());
+    // No answer to what may not be asked twice: the session is doubted, and still there.
+    world.rs().silent = true;
+    let end = ask(&mut world, Request::new(Code::POST, "/temp"));
+    assert_eq!(end, Seen::Failed(Step::Access, Reason::UnknownOutcome));
+    world.rs().silent = false;
+    assert_eq!(ask(&mut world, Request::get("/temp")), temperature());
+    assert_eq!((world.a.asked.len(), world.rs().host.handshakes), (1, 2));
+}
+
+#[test]
 fn request_that_is_not_idempotent_is_not_repeated_in_another_session() {
     let mut world = World::psk();
     world.request(Request::get("/temp"));

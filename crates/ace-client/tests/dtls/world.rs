@@ -781,6 +781,36 @@ impl World {
         );
     }
 
+    /// Lets the world turn until the request of another client ends.
+    pub fn finish_with<const MTU: usize>(
+        &mut self,
+        client: &mut ClientNode<2, 640, 1024, 3, MTU, 1024>,
+    ) -> Seen {
+        loop {
+            let server = &self.rs;
+            let (mut clear, mut secure) = (
+                Port {
+                    server,
+                    secure: false,
+                },
+                Port {
+                    server,
+                    secure: true,
+                },
+            );
+            let nodes: &mut [(u16, &mut dyn Node)] = &mut [
+                (CLIENT, client),
+                (AS, &mut self.a),
+                (RS, &mut clear),
+                (RS_COAPS, &mut secure),
+            ];
+            assert!(self.network.step(nodes).is_some());
+            if let Some(end) = client.take_end() {
+                return end;
+            }
+        }
+    }
+
     /// Lets the world turn for `milliseconds`.
     pub fn rest(&mut self, milliseconds: u64) {
         let deadline = self.network.now + milliseconds;
