@@ -19,6 +19,8 @@ use super::{
 
 /// Datagrams and events that wait to be fetched; more are dropped, datagrams the newest, events the oldest.
 const QUEUE: usize = 4096;
+/// application_data among the content types (RFC 5246, 6.2.1).
+const APPLICATION_DATA: u8 = 23;
 
 /// The server's side of all sessions on one socket.
 ///
@@ -97,6 +99,10 @@ impl Sessions {
         }
         let protected = datagram.get(3..5).is_some_and(|epoch| epoch != [0, 0]);
         match (place.open, place.half_open) {
+            // A handshake has no data: a repeated record of the session would only cast doubt on it.
+            (Some(open), Some(_)) if protected && datagram.first() == Some(&APPLICATION_DATA) => {
+                self.give(open, false, datagram, &mut call);
+            }
             // RFC 6347, 4.2.8: the old session goes on until the new handshake is complete
             (Some(open), Some(half_open)) if protected => {
                 let mut copy = datagram.to_vec();

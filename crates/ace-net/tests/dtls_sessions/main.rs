@@ -284,6 +284,29 @@ fn rfc6347_4_2_8_the_old_session_lives_until_the_new_handshake_is_complete() {
 }
 
 #[test]
+fn rfc6347_4_2_8_repeated_data_of_the_old_session_casts_no_doubt_on_the_new_handshake() {
+    let mut server = Server::new(SessionLimits::default());
+    let mut old = connected(&mut server, "192.0.2.1:1", "old", &WITHOUT_CID);
+    let id = old.ping(&mut server);
+    let mut new = Client::new(old.address, "new one", &WITHOUT_CID);
+    new.begin(&mut server);
+    let last = new.sent().concat();
+    // Of 53 bytes in its record.
+    let (before, finished) = last.split_at(last.len() - 53);
+    assert_eq!(server.give(old.address, before), []);
+    let data = old.protect(b"twice");
+    for _ in 0..2 {
+        assert_eq!(server.give(old.address, &data), []);
+    }
+    assert_eq!(server.data.pop(), Some((id, b"twice".to_vec())));
+    assert!(server.data.is_empty());
+    for (_, answer) in server.give(old.address, finished) {
+        new.take(&answer);
+    }
+    assert_ne!(new.ping(&mut server), id);
+}
+
+#[test]
 fn a_repeated_hello_belongs_to_the_handshake_under_way() {
     let mut server = Server::new(SessionLimits::default());
     let mut client = Client::new(at("192.0.2.1:1"), "client", &CONFIG);
