@@ -20,6 +20,7 @@ where
     S: Storage,
 {
     /// The very same token, if it is here already: to post it again changes nothing.
+    #[inline(never)]
     pub(crate) fn known(
         &self,
         token: &[u8],
@@ -96,6 +97,7 @@ where
     }
 
     /// Replaces the rights of a key, never by those of an older token (RFC 9202, 3.4 and 4).
+    #[inline(never)]
     fn post_again(
         &mut self,
         at: &Origin<P>,

@@ -18,6 +18,7 @@ pub(crate) const CNONCE: usize = 12;
 
 /// A client-nonce that needs no table: the second it was made in, and a MAC over it.
 // RFC 9200, 5.3.1
+#[inline(never)]
 pub(crate) fn cnonce(now: Instant, secret: &[u8]) -> [u8; CNONCE] {
     let made = u32::try_from(now.seconds())
         .unwrap_or(u32::MAX)
@@ -134,6 +135,7 @@ impl Term {
 }
 
 /// The number in `cti`: identifier of this server, then 1 to 8 bytes, big-endian.
+#[inline(never)]
 pub(crate) fn number(cti: Option<&[u8]>, identifier: &[u8]) -> Result<u64, Refusal> {
     let number = cti
         .and_then(|cti| cti.strip_prefix(identifier))
@@ -183,6 +185,7 @@ impl Numbers {
     }
 
     /// A token is about to be taken: nothing is answered before this is stored.
+    #[inline(never)]
     pub(crate) fn take<S: Storage>(
         &mut self,
         number: Option<u64>,

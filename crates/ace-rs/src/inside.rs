@@ -393,6 +393,7 @@ impl<P: Copy> Exchange<'_, P> {
 }
 
 /// The message that was sealed, as the endpoint sends it.
+#[inline(never)]
 pub(crate) fn opaque(length: Result<usize, SealError>, sealed: &[u8]) -> Option<OutMessage<'_>> {
     let message = Message::parse(sealed.get(..length.ok()?)?).ok()?;
     OutMessage::from_message(&message).ok()

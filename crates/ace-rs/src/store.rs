@@ -449,6 +449,7 @@ where
     }
 
     /// Wipes a token and its context. With `for_good`, its number is not taken again.
+    #[inline(never)]
     pub(crate) fn end(&mut self, id: TokenId, for_good: bool) {
         if for_good && let Some(entry) = self.table.get(id) {
             self.numbers.end(entry.grant.term.number.get());

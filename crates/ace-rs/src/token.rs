@@ -43,6 +43,7 @@ impl TokenHash {
     /// `scratch` holds its base64url form for the time of the call: 4 bytes per 3. `None` if that
     /// does not fit.
     #[must_use]
+    #[inline(never)]
     pub fn of(token: &[u8], scratch: &mut [u8]) -> Option<Self> {
         // RFC 9770, 4.3.1: the hash is over the base64url text, without padding.
         const ALPHABET: &[u8; 64] =

@@ -73,6 +73,7 @@ impl Target {
     }
 
     /// Runs the handler.
+    #[inline(never)]
     pub(crate) fn serve(
         &self,
         resources: &mut impl Resources,
@@ -348,6 +349,7 @@ where
 }
 
 /// The answer to a refused token.
+#[inline(never)]
 pub(crate) fn denial(denied: Denied) -> OutMessage<'static> {
     let mut out = OutMessage::new(denied.refusal.code());
     if let Some(wait) = denied.retry_after {
