@@ -112,7 +112,7 @@
 //! | 1, 256, 320, 2, 256, 320 | all | | 4,500 |
 //! | 1, 256, 320, 2, 256 | `oscore` | 3,400 | |
 //! | 1, 256, 320, 2, 256, 320 | `dtls` | 3,900 | |
-//! | 1, 448, 512, 2, 256, 832 | `es256` | 5,000 | |
+//! | 1, 448, 512, 2, 256, 896 | `es256` | 5,000 | |
 //!
 //! That is `TOKENS * (GRANT + 260)`, with OSCORE 220 more for each, `SLOTS * (MTU + 130)`, `BODY`, and the larger of `BODY` and, with DTLS,
 //! `HANDSHAKE + 480`: a handshake is where a body would be. With DTLS also `MTU` and the session with the authorization server, 220; and about
