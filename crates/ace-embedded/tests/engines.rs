@@ -157,6 +157,8 @@ struct Server {
     chip: Chip,
     engine: Option<Box<Engine>>,
     rng: SeededRandom,
+    /// Where tokens are kept, if they are.
+    persist: Option<u32>,
 }
 
 impl Server {
@@ -165,15 +167,14 @@ impl Server {
             chip,
             engine: None,
             rng: SeededRandom::new(8),
+            persist: None,
         }
     }
 
     fn boot(&mut self) {
-        let config = Box::leak(Box::new(ace_rs::Config::new(
-            &["thermo", "lamp"],
-            "coap://as.example/token",
-            KEYS,
-        )));
+        let mut config = ace_rs::Config::new(&["thermo", "lamp"], "coap://as.example/token", KEYS);
+        config.persist = self.persist;
+        let config = Box::leak(Box::new(config));
         let slots = (0..8).map(|_| Slot::new()).collect();
         self.engine = flash(&self.chip)
             .and_then(|flash| {
@@ -423,4 +424,95 @@ fn a_storage_that_fails_refuses_what_must_not_be_lost() {
     }
     assert!(refused > 10, "{refused}");
     numbers_are_used_once(&world);
+}
+
+#[test]
+fn rfc8613_b_1_no_confirmed_peer_is_lost_across_power_cuts_of_the_resource_server() {
+    let mut world = World::new(4);
+    world.rs.persist = Some(1_000);
+    world.rs.boot();
+    let mut random = SeededRandom::new(9);
+    let (mut cuts, mut answered, mut forgotten) = (0, 0, 0);
+    let mut acknowledged = false;
+    for life in 0..300 {
+        world.rs.chip.cut_after(random.below(170), life);
+        world.rs.boot();
+        for _ in 0..3 {
+            // Now and then the clock takes the token's time away.
+            if random.below(20) == 0 {
+                world.network.now += 4_000_000;
+                acknowledged = false;
+            }
+            if world.rs.engine.is_none() {
+                break;
+            }
+            world.client.phases.clear();
+            world.get("thermo");
+            if world.rs.chip.is_dead() {
+                // What was under way is given up; its answer may be lost.
+                world.client.engine.as_mut().unwrap().cancel();
+                world.client.after();
+                break;
+            }
+            assert_eq!(world.client.answered, temperature(), "life {life}");
+            answered += 1;
+            let uploaded = world.client.phases.contains(&Phase::Upload);
+            // A client that was answered is known ever after.
+            forgotten += usize::from(acknowledged && uploaded);
+            acknowledged = true;
+        }
+        cuts += usize::from(world.rs.chip.is_dead());
+        world.rs.chip.power_up();
+    }
+    println!(
+        "{cuts} cuts, {answered} requests answered, {} tokens, {forgotten} times forgotten",
+        world.a.issued
+    );
+    assert_eq!(forgotten, 0);
+    assert!(cuts > 100 && answered > 300);
+    own_numbers_are_used_once(&world);
+}
+
+/// Whether what the resource server sent under numbers of its own, and under those of requests, was one message each. An
+/// upload begins a new context.
+fn own_numbers_are_used_once(world: &World) {
+    let mut sent = BTreeMap::<(Vec<u8>, Vec<u8>), Vec<u8>>::new();
+    let mut requests = BTreeMap::<Vec<u8>, Vec<u8>>::new();
+    let (mut own, mut context, mut uploads) = (0, Vec::new(), 0u32);
+    for datagram in &world.network.capture {
+        let Ok(message) = Message::parse(&datagram.datagram) else {
+            continue;
+        };
+        let Ok(option) = OscoreOption::of(&message) else {
+            uploads += u32::from(message.code == Code::POST);
+            continue;
+        };
+        let handle = message.token.as_bytes().to_vec();
+        let number = option
+            .partial_iv
+            .map(|number| number.number().to_be_bytes().to_vec());
+        if (datagram.from, datagram.to) == (CLIENT, RS) {
+            context = [&uploads.to_be_bytes(), option.kid.unwrap()].concat();
+            requests.insert(handle, [&context[..], &number.unwrap()].concat());
+        } else if (datagram.from, datagram.to) == (RS, CLIENT) {
+            let nonce = match number {
+                Some(number) => {
+                    own += 1;
+                    (b"own".to_vec(), [&context[..], &number].concat())
+                }
+                None => (b"request".to_vec(), requests[&handle].clone()),
+            };
+            let payload = message.payload.to_vec();
+            let before = sent.insert(nonce.clone(), payload.clone());
+            assert!(
+                before.is_none_or(|before| before == payload),
+                "{nonce:?} twice"
+            );
+        }
+    }
+    println!(
+        "{} nonces of the resource server, {own} messages under its own",
+        sent.len()
+    );
+    assert!(own > 20);
 }

@@ -5,17 +5,25 @@ use ace_coap::block::{OperationKey, Received};
 use ace_coap::{Block, CryptoRng, OutMessage};
 use ace_crypto::Secret;
 use ace_oscore::storage::Storage;
-use ace_oscore::{ECHO_LEN, OscoreError, OscoreOption, RequestBinding, Unprotected};
-use ace_wire::coap::{Code, Message, Token, Type, option};
+#[cfg(feature = "persist")]
+use ace_oscore::{ECHO_LEN, RequestBinding};
+use ace_oscore::{OscoreError, OscoreOption, Unprotected};
+use ace_wire::coap::{Code, Message, option};
+#[cfg(feature = "persist")]
+use ace_wire::coap::{Token, Type};
 
 use crate::event::{EventKind, Outcome};
-use crate::front::{Arrival, Origin, Sent};
+#[cfg(feature = "persist")]
+use crate::front::Sent;
+use crate::front::{Arrival, Origin};
 use crate::inside::{Channel, Exchange};
 use crate::link::Slot;
 use crate::peer::{Peer, PeerBytes};
 use crate::resource::Resources;
 use crate::server::ResourceServer;
-use crate::token::{Entry, TokenId};
+#[cfg(feature = "persist")]
+use crate::token::Entry;
+use crate::token::TokenId;
 
 impl<
     P,
@@ -191,14 +199,19 @@ where
                 self.events.push(Some(at.peer), Some(id), kind);
             }
             Err(error) => self.not_verified(at, id, known_here, error),
+            #[cfg(feature = "persist")]
             Ok(Unprotected::Challenge { binding, echo }) => {
                 self.challenge(at, id, message, binding, &echo);
             }
+            // No context outlives its replay window.
+            #[cfg(not(feature = "persist"))]
+            Ok(Unprotected::Challenge { .. }) => self.front.ignore(at),
         }
     }
 
     /// The first request after a reset: only who sends back the Echo has written it since then.
     // RFC 8613, B.1.2
+    #[cfg(feature = "persist")]
     fn challenge(
         &mut self,
         at: &Arrival<P>,
@@ -207,7 +220,6 @@ where
         mut binding: RequestBinding,
         echo: &[u8; ECHO_LEN],
     ) {
-        #[cfg(feature = "persist")]
         self.store.reserve(id);
         let mut sealed = [0; MTU];
         // Type, Message ID and token are the endpoint's to fill in.
