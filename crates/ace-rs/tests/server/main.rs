@@ -9,6 +9,7 @@ mod dtls_hostile;
 mod dtls_network;
 mod dtls_psk;
 mod dtls_rpk;
+mod dtls_update;
 mod expiry;
 mod flood;
 mod hints;
