@@ -101,8 +101,9 @@
 //! | `MTU` | the next datagram of a session, with the feature `dtls`; and what [`ace_dtls::Server`] takes |
 //!
 //! The configuration is borrowed, and may lie in flash. A small server on a Cortex-M3, with `TOKENS` = 4, `UNCONFIRMED` = 2,
-//! `OBSERVERS` = 1, `SCOPE` = 64, `TRANSFERS` = 1, `BODY` and `MTU` = 256 and three slots, takes 4,560 bytes for OSCORE alone, and 5,864
-//! for DTLS with pre-shared keys, two sessions and one handshake of 512 bytes; without transfers 700 less. A call uses up to about
+//! `OBSERVERS` = 1, `SCOPE` = 64, `TRANSFERS` = 1, `BODY` and `MTU` = 256 and three slots, takes 4,608 bytes for OSCORE alone, and 5,864
+//! for DTLS with pre-shared keys, two sessions and one handshake of 512 bytes. With `UNCONFIRMED` = 1, `TRANSFERS` = 0 and a handshake of 320
+//! bytes these are 3,608 and 4,784. A call uses up to about
 //! 3 x `MTU` + 2 x `BODY` bytes of stack beside what cryptography needs.
 //!
 //! # Who gives way to whom
