@@ -99,6 +99,14 @@ def install_gnutls() -> None:
     from_debian("gnutls-bin", "gnutls-cli", "gnutls-serv")()
 
 
+def install_arm_gcc() -> None:
+    from_debian("gcc-arm-none-eabi", "arm-none-eabi-gcc")()
+    found = subprocess.run(["arm-none-eabi-gcc", "-print-file-name=nano.specs"], check=True, capture_output=True, text=True)
+    # Without the C library the compiler only repeats the name.
+    if "/" not in found.stdout:
+        apt_install("libnewlib-arm-none-eabi")
+
+
 def install_libcoap_dtls() -> None:
     from_debian("openssl", "openssl")()
     from_debian("libcoap3-bin", *(f"coap-{side}-{library}" for side in ("client", "server") for library in ("openssl", "gnutls")))()
@@ -109,6 +117,7 @@ RUST_PEERS = ("dimpl", "webrtc-dtls")
 INSTALL = {
     **{peer: from_debian("openssl", "openssl") for peer in RUST_PEERS},
     "libcoap": install_trixie, "aiocoap": install_aiocoap, "openssl": from_debian("openssl", "openssl"),
+    "arm-gcc": install_arm_gcc,
     "gnutls": install_gnutls, "libcoap-dtls": install_libcoap_dtls, "openssl-3.5": install_openssl_3_5, "mbedtls": install_mbedtls,
 }
 

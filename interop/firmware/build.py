@@ -23,6 +23,13 @@ CONFIGURATIONS = {
 }
 
 
+# Firmware in C on libace: name of the image, its source, and what it is.
+IN_C = {
+    "c-client": ("client.c", "client in C"),
+    "c-rs": ("resource_server.c", "resource server in C"),
+}
+
+
 def output() -> pathlib.Path:
     """Where cargo builds."""
     return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target"))
@@ -30,6 +37,8 @@ def output() -> pathlib.Path:
 
 def image(name: str, words: bool = False) -> pathlib.Path:
     """Builds a configuration; answers where its ELF file is."""
+    if name in IN_C:
+        return image_in_c(name)
     program, features, _ = CONFIGURATIONS[name]
     features = features + ["words"] * words
     subprocess.run([
@@ -39,6 +48,31 @@ def image(name: str, words: bool = False) -> pathlib.Path:
     built = output() / TARGET / "images" / (name + "-words" * words)
     built.parent.mkdir(exist_ok=True)
     shutil.copy2(output() / TARGET / "release" / program, built)
+    return built
+
+
+def library() -> pathlib.Path:
+    """Builds libace for the board; answers where it is."""
+    profile = {"opt-level": '"z"', "lto": "true", "codegen-units": "1", "panic": '"abort"', "overflow-checks": "false"}
+    settings = [word for key, value in profile.items() for word in ("--config", f"profile.release.{key}={value}")]
+    subprocess.run([
+        "cargo", "rustc", "--quiet", "--locked", "--release", "--manifest-path", HERE.parent.parent / "Cargo.toml", "-p", "ace-ffi",
+        "--crate-type", "staticlib", "--target", TARGET, "--target-dir", output(), "--features", "panic-halt", *settings,
+    ], check=True, cwd=HERE)
+    return output() / TARGET / "release" / "libace_ffi.a"
+
+
+def image_in_c(name: str) -> pathlib.Path:
+    """Builds a firmware in C; answers where its ELF file is."""
+    here = HERE / "c"
+    built = output() / TARGET / "images" / name
+    built.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([
+        "arm-none-eabi-gcc", "-mcpu=cortex-m3", "-mthumb", "-Os", "-std=c11", "-Wall", "-Wextra", "-Werror", "-ffreestanding",
+        "-ffunction-sections", "-fdata-sections", "-nostartfiles", "-I", HERE.parent.parent / "crates" / "ace-ffi" / "include",
+        here / IN_C[name][0], here / "device.c", here / "net.c", here / "board.c", library(), "-T", here / "link.ld",
+        "-Wl,--gc-sections", "-Wl,--no-warn-execstack", "--specs=nano.specs", "--specs=nosys.specs", "-o", built,
+    ], check=True)
     return built
 
 

@@ -111,8 +111,8 @@ def answered(board: Board) -> None:
     expect(board.told("answer"), ["Content 22.5 C", "Changed ", "Content 22.5 C"])
 
 
-def client_exchange(profile: str) -> None:
-    @exchange(f"client-{profile}", "`ace serve`, `ace rs serve`")
+def client_exchange(profile: str, image: str = "", *needs: str) -> None:
+    @exchange(image or f"client-{profile}", f"`ace serve`, `ace rs serve`{f', {profile}' if image else ''}", *needs)
     def _(bench: Bench, image: pathlib.Path) -> Measured:
         board = Board(bench.place / "board", image, Thermometer(bench, profile).fields)
         board.start()
@@ -163,8 +163,8 @@ class Lock:
         return Measured.of(self.board)
 
 
-def server_exchange(profile: str) -> None:
-    @exchange(f"rs-{profile}", "`ace request`")
+def server_exchange(profile: str, image: str = "", *needs: str) -> None:
+    @exchange(image or f"rs-{profile}", f"`ace request`{f', {profile}' if image else ''}", *needs)
     def _(bench: Bench, image: pathlib.Path) -> Measured:
         lock = Lock(bench, image, profile)
         lock.open_with_ours()
@@ -174,6 +174,8 @@ def server_exchange(profile: str) -> None:
 for each in PROFILES:
     client_exchange(each)
     server_exchange(each)
+    client_exchange(each, "c-client", "arm-gcc")
+    server_exchange(each, "c-rs", "arm-gcc")
 
 
 @exchange("all", "all of them, raw public keys")
