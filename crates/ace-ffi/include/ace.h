@@ -37,20 +37,20 @@
 /*
  Bytes of memory for a client; to be aligned to ACE_ALIGN.
  */
-#define ACE_CLIENT_SIZE 11776
+#define ACE_CLIENT_SIZE 8704
 #endif
 
 #if defined(ACE_POINTERS_64)
 /*
  Bytes of memory for a client; to be aligned to ACE_ALIGN.
  */
-#define ACE_CLIENT_SIZE 11776
+#define ACE_CLIENT_SIZE 10240
 #endif
 
 /*
  Longest state that a client asks to be saved, in bytes.
  */
-#define ACE_CLIENT_STATE_SIZE 1088
+#define ACE_CLIENT_STATE_SIZE 960
 
 /*
  Client and authorization server share an OSCORE security context: `master_secret`, `master_salt`, `sender_id`,
@@ -107,14 +107,14 @@
 /*
  Bytes of memory for a resource server; to be aligned to ACE_ALIGN.
  */
-#define ACE_RS_SIZE 15360
+#define ACE_RS_SIZE 12800
 #endif
 
 #if defined(ACE_POINTERS_64)
 /*
  Bytes of memory for a resource server; to be aligned to ACE_ALIGN.
  */
-#define ACE_RS_SIZE 16384
+#define ACE_RS_SIZE 15872
 #endif
 
 /*
@@ -755,15 +755,19 @@ extern "C" {
 #endif // __cplusplus
 
 /*
- Chooses between two places where states were saved in turn: the newer of those that are whole.
+ Chooses between two places where states were saved: the newer of those that are whole.
 
- `*newest` points into `first` or `second`. ACE_NOTHING if both places are empty (no bytes, or only 0x00 or 0xff);
- ACE_ERR_STATE if there was something and none is whole; ACE_ERR_NULL.
+ A state is saved in the first place, then in the second, and only then is ace_client_saved or ace_rs_saved called: a loss of
+ power leaves one place whole, and so does damage to the other. `*newest` points into `first` or `second`. ACE_NOTHING if there
+ is none yet: both places are blank (no bytes, or only 0x00 or 0xff), or one is and the other was not finished, for then
+ nothing was sent. ACE_ERR_STATE if there was something and none is whole; ACE_ERR_NULL.
 
  # Safety
  Pointers are null or valid.
  */
-enum ace_status ace_state_newest(struct ace_bytes first, struct ace_bytes second, struct ace_bytes *newest);
+enum ace_status ace_state_newest(struct ace_bytes first,
+                                 struct ace_bytes second,
+                                 struct ace_bytes *newest);
 
 /*
  Makes a client in `memory` of `size` bytes, at least ACE_CLIENT_SIZE, aligned to ACE_ALIGN.
@@ -899,8 +903,8 @@ enum ace_status ace_client_handle_timeout(struct ace_client *client, uint64_t no
  The state that must be saved before anything more is sent, at most ACE_CLIENT_STATE_SIZE bytes; ACE_NOTHING if the saved one
  is current. It holds keys: keep it as safe as those.
 
- Save it so that a loss of power leaves the old one or the new one whole (ace_state_newest chooses between two places), then
- call ace_client_saved. `*state` is lent until the next call on this handle. Errors: ACE_ERR_NULL, ACE_ERR_HANDLE.
+ Save it so that neither a loss of power nor a damaged place of the flash brings back an older one (ace_state_newest says how),
+ then call ace_client_saved. `*state` is lent until the next call on this handle. Errors: ACE_ERR_NULL, ACE_ERR_HANDLE.
 
  # Safety
  Pointers are null or valid.
@@ -909,7 +913,7 @@ enum ace_status ace_client_unsaved(struct ace_client *client,
                                    struct ace_bytes *state);
 
 /*
- The state that ace_client_unsaved gave last is saved.
+ The state that ace_client_unsaved gave last is saved. If it changed since then, it is still unsaved.
 
  Errors: ACE_ERR_NULL, ACE_ERR_HANDLE.
 
@@ -1013,12 +1017,17 @@ enum ace_status ace_rs_handle_timeout(struct ace_rs *rs, uint64_t now, uint64_t 
 /*
  Sets the value of the resource with this index in the configuration, and tells its observers.
 
- `value` is copied. Errors: ACE_ERR_NULL, ACE_ERR_HANDLE, ACE_ERR_ARGUMENT for an index that is none, ACE_ERR_TOO_LONG.
+ `value` is copied; it may be the resource's own memory, or part of it, but nothing that the handle lent: copy a payload first.
+ Errors: ACE_ERR_NULL, ACE_ERR_HANDLE, ACE_ERR_ARGUMENT for an index that is none, ACE_ERR_TOO_LONG.
 
  # Safety
  Pointers are null or valid.
  */
-enum ace_status ace_rs_set(struct ace_rs *rs, uint64_t now, uint64_t wall, size_t resource, struct ace_bytes value);
+enum ace_status ace_rs_set(struct ace_rs *rs,
+                           uint64_t now,
+                           uint64_t wall,
+                           size_t resource,
+                           struct ace_bytes value);
 
 /*
  Ends the tokens with this `cti`; `*count`, which may be null, is how many there were.

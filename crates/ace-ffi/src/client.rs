@@ -1,6 +1,7 @@
 //! The client: `ace_client_*`.
 
 use core::ffi::c_char;
+use core::ptr;
 use core::time::Duration;
 
 #[cfg(feature = "dtls")]
@@ -28,16 +29,16 @@ use crate::{ACE_SEED_SIZE, ace_address, done, known, or_nothing};
 
 /// Bytes of memory for a client; to be aligned to ACE_ALIGN.
 #[cfg(target_pointer_width = "32")]
-pub const ACE_CLIENT_SIZE: usize = 11776;
+pub const ACE_CLIENT_SIZE: usize = 8704;
 /// Bytes of memory for a client; to be aligned to ACE_ALIGN.
 #[cfg(target_pointer_width = "64")]
-pub const ACE_CLIENT_SIZE: usize = 11776;
+pub const ACE_CLIENT_SIZE: usize = 10240;
 
 /// Longest state that a client asks to be saved, in bytes.
-pub const ACE_CLIENT_STATE_SIZE: usize = 1088;
+pub const ACE_CLIENT_STATE_SIZE: usize = 960;
 
 /// Tokens at once, bytes per token with its key, of a body, messages, bytes of a message, bytes of a handshake.
-type Inner = Client<'static, ace_address, Image<ACE_CLIENT_STATE_SIZE>, 2, 512, 640, 3, 640, 1024>;
+type Inner = Client<'static, ace_address, Image<ACE_CLIENT_STATE_SIZE>, 2, 448, 512, 3, 384, 896>;
 
 /// A client. Opaque: it lies in memory that the caller gave to ace_client_init, until ace_client_deinit.
 pub struct ace_client {
@@ -192,14 +193,19 @@ pub unsafe extern "C" fn ace_client_init(
         // SAFETY: the caller's word.
         let handle = unsafe {
             let keys = config.keys()?;
-            Handle::<ace_client>::init(memory, size, keys, |keys| {
+            Handle::<ace_client>::init(memory, size, keys, |keys, place| {
                 let config = config.read(keys)?;
-                let engine =
-                    Client::new(config, image, &mut random).map_err(|error| match error {
-                        ClientError::Storage => ACE_ERR_STATE,
-                        _ => ACE_ERR_CONFIG,
-                    })?;
-                Ok(ace_client { random, engine })
+                match Client::new(config, image, &mut random) {
+                    Ok(engine) => {
+                        // Field by field, so that it does not stand on the stack once more.
+                        let place = place.as_mut_ptr();
+                        ptr::addr_of_mut!((*place).engine).write(engine);
+                        ptr::addr_of_mut!((*place).random).write(random);
+                        Ok(())
+                    }
+                    Err(ClientError::Storage) => Err(ACE_ERR_STATE),
+                    Err(_) => Err(ACE_ERR_CONFIG),
+                }
             })?
         };
         // SAFETY: not null, and the caller's word.
@@ -253,7 +259,7 @@ impl ace_client_config {
         {
             config.own_key = keys.own.as_ref();
         }
-        config.block_size = 512;
+        config.block_size = 256;
         if self.renew_before > 0 {
             config.renew_before = Duration::from_secs(self.renew_before.into());
         }
@@ -536,8 +542,8 @@ pub unsafe extern "C" fn ace_client_handle_timeout(
 /// The state that must be saved before anything more is sent, at most ACE_CLIENT_STATE_SIZE bytes; ACE_NOTHING if the saved one
 /// is current. It holds keys: keep it as safe as those.
 ///
-/// Save it so that a loss of power leaves the old one or the new one whole (ace_state_newest chooses between two places), then
-/// call ace_client_saved. `*state` is lent until the next call on this handle. Errors: ACE_ERR_NULL, ACE_ERR_HANDLE.
+/// Save it so that neither a loss of power nor a damaged place of the flash brings back an older one (ace_state_newest says how),
+/// then call ace_client_saved. `*state` is lent until the next call on this handle. Errors: ACE_ERR_NULL, ACE_ERR_HANDLE.
 ///
 /// # Safety
 /// Pointers are null or valid.
@@ -558,7 +564,7 @@ pub unsafe extern "C" fn ace_client_unsaved(
     })
 }
 
-/// The state that ace_client_unsaved gave last is saved.
+/// The state that ace_client_unsaved gave last is saved. If it changed since then, it is still unsaved.
 ///
 /// Errors: ACE_ERR_NULL, ACE_ERR_HANDLE.
 ///

@@ -26,7 +26,7 @@ pub(crate) trait Engine: Sized {
 impl<T: Engine> Handle<T> {
     pub(crate) const SIZE: usize = size_of::<Self>();
 
-    /// Builds an engine on its base in `memory`. On an error no handle is there.
+    /// Builds an engine on its base in `memory`, where `build` puts it. On an error no handle is there.
     ///
     /// # Safety
     /// `memory` is null or valid for writes of `size` bytes, and nobody else uses it from now on.
@@ -34,7 +34,7 @@ impl<T: Engine> Handle<T> {
         memory: *mut u8,
         size: usize,
         base: T::Base,
-        build: impl FnOnce(&'static T::Base) -> Result<T, ace_status>,
+        build: impl FnOnce(&'static T::Base, &mut MaybeUninit<T>) -> Result<(), ace_status>,
     ) -> Result<*mut Self, ace_status> {
         if memory.is_null() {
             return Err(ACE_ERR_NULL);
@@ -46,16 +46,13 @@ impl<T: Engine> Handle<T> {
         // SAFETY: large enough and aligned, as just checked, and the caller's word that it is writable. The base stays where
         // it is, and is only read, until `deinit` has dropped the engine; references to it never cover the engine.
         unsafe {
+            // What may have been here before is no handle from now on.
+            ptr::addr_of_mut!((*handle).mark).write(0);
             let slot = ptr::addr_of_mut!((*handle).base).cast::<T::Base>();
             slot.write(base);
-            match build(&*slot) {
-                Ok(engine) => ptr::addr_of_mut!((*handle).engine)
-                    .cast::<T>()
-                    .write(engine),
-                Err(status) => {
-                    ptr::drop_in_place(slot);
-                    return Err(status);
-                }
+            if let Err(status) = build(&*slot, &mut *ptr::addr_of_mut!((*handle).engine)) {
+                ptr::drop_in_place(slot);
+                return Err(status);
             }
             ptr::addr_of_mut!((*handle).mark).write(T::MARK);
         }

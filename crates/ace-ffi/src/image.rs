@@ -18,6 +18,8 @@ pub(crate) struct Image<const N: usize> {
     bytes: [u8; N],
     /// There are changes that the firmware has not yet saved.
     unsaved: bool,
+    /// The generation that the firmware was given last.
+    given: Option<u32>,
 }
 
 /// Why a record was not stored or found.
@@ -35,6 +37,7 @@ impl<const N: usize> Image<N> {
         let mut image = Self {
             bytes: [0; N],
             unsaved: false,
+            given: None,
         };
         image.seal(0, 0);
         image
@@ -52,7 +55,8 @@ impl<const N: usize> Image<N> {
     }
 
     /// What is to be saved, if anything changed since [`saved`](Self::saved).
-    pub(crate) fn unsaved(&self) -> Option<&[u8]> {
+    pub(crate) fn unsaved(&mut self) -> Option<&[u8]> {
+        self.given = Some(self.generation());
         self.unsaved
             .then(|| self.bytes.get(..HEAD + self.used()).unwrap_or(&self.bytes))
     }
@@ -61,8 +65,9 @@ impl<const N: usize> Image<N> {
         self.unsaved
     }
 
+    /// What was given last is saved. What changed since then is not.
     pub(crate) fn saved(&mut self) {
-        self.unsaved = false;
+        self.unsaved &= self.given != Some(self.generation());
     }
 
     fn used(&self) -> usize {
@@ -247,8 +252,13 @@ mod tests {
         let mut image = Image::<256>::new();
         assert_eq!(image.unsaved(), None);
         image.save(Key(7), b"seven").unwrap();
+        image.saved();
+        assert!(image.is_unsaved(), "it was not given out");
         image.save(Key(8), b"").unwrap();
+        assert!(image.unsaved().is_some());
         image.save(Key(7), b"sieben").unwrap();
+        image.saved();
+        assert!(image.is_unsaved(), "it changed while it was saved");
         let bytes = image.unsaved().unwrap().to_vec();
         image.saved();
         assert!(!image.is_unsaved());
@@ -263,6 +273,7 @@ mod tests {
     fn a_full_image_refuses_and_keeps_what_it_has() {
         let mut image = Image::<64>::new();
         image.save(Key(1), &[1; 20]).unwrap();
+        assert!(image.unsaved().is_some());
         image.saved();
         assert_eq!(image.save(Key(2), &[2; 20]), Err(ImageError::Full));
         assert_eq!(image.save(Key(1), &[3; 60]), Err(ImageError::Full));

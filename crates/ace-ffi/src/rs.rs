@@ -3,6 +3,7 @@
 
 use core::cell::OnceCell;
 use core::ffi::c_char;
+use core::ptr;
 
 use ::ace_rs::{
     Access, Config, EventKind, Link, MethodSet, Outcome, Request, Resource, ResourceServer,
@@ -23,10 +24,10 @@ use crate::{ACE_SEED_SIZE, ace_address, done, known, or_nothing};
 
 /// Bytes of memory for a resource server; to be aligned to ACE_ALIGN.
 #[cfg(target_pointer_width = "32")]
-pub const ACE_RS_SIZE: usize = 15360;
+pub const ACE_RS_SIZE: usize = 12800;
 /// Bytes of memory for a resource server; to be aligned to ACE_ALIGN.
 #[cfg(target_pointer_width = "64")]
-pub const ACE_RS_SIZE: usize = 16384;
+pub const ACE_RS_SIZE: usize = 15872;
 
 /// Longest state that a resource server asks to be saved, in bytes.
 pub const ACE_RS_STATE_SIZE: usize = 64;
@@ -44,17 +45,17 @@ type Inner = ResourceServer<
     ace_address,
     Values,
     Image<ACE_RS_STATE_SIZE>,
-    [Slot<Link<ace_address>, 640>; 6],
+    [Slot<Link<ace_address>, 384>; 4],
     4,
     2,
     2,
-    64,
-    1,
-    640,
-    640,
+    160,
+    2,
+    512,
+    384,
     2,
     1,
-    1024,
+    896,
 >;
 
 /// A resource server. Opaque: it lies in memory that the caller gave to ace_rs_init, until ace_rs_deinit.
@@ -190,13 +191,17 @@ impl Value {
         }
     }
 
-    fn set(&mut self, value: &[u8]) -> Result<(), ace_status> {
-        if value.len() > self.size {
+    /// # Safety
+    /// `value` is null or valid for reads; it may overlap with where it goes.
+    unsafe fn set(&mut self, value: ace_bytes) -> Result<(), ace_status> {
+        if value.length > self.size {
             return Err(ACE_ERR_TOO_LONG);
         }
-        // SAFETY: as above. The value may overlap with where it goes.
-        unsafe { core::ptr::copy(value.as_ptr(), self.bytes, value.len()) };
-        self.length = value.len();
+        if value.length > 0 {
+            // SAFETY: as above, and the caller's word; through pointers alone, for the bytes may be the same.
+            unsafe { ptr::copy(value.data, self.bytes, value.length) };
+        }
+        self.length = value.length;
         Ok(())
     }
 }
@@ -335,11 +340,18 @@ pub unsafe extern "C" fn ace_rs_init(
         // SAFETY: the caller's word.
         let handle = unsafe {
             let (base, values) = (config.base()?, config.values()?);
-            Handle::<ace_rs>::init(memory, size, base, |base| {
-                let slots = [const { Slot::new() }; 6];
-                let engine = ResourceServer::new(base.config(), values, image, slots, &mut random)
-                    .map_err(|_| ACE_ERR_CONFIG)?;
-                Ok(ace_rs { random, engine })
+            Handle::<ace_rs>::init(memory, size, base, |base, place| {
+                let slots = [const { Slot::new() }; 4];
+                match ResourceServer::new(base.config(), values, image, slots, &mut random) {
+                    Ok(engine) => {
+                        // Field by field, so that it does not stand on the stack once more.
+                        let place = place.as_mut_ptr();
+                        ptr::addr_of_mut!((*place).engine).write(engine);
+                        ptr::addr_of_mut!((*place).random).write(random);
+                        Ok(())
+                    }
+                    Err(_) => Err(ACE_ERR_CONFIG),
+                }
             })?
         };
         // SAFETY: not null, and the caller's word.
@@ -351,7 +363,7 @@ impl Base {
     fn config(&'static self) -> &'static Config<'static> {
         self.config.get_or_init(|| {
             let mut config = Config::new(&self.audiences, self.as_uri, &self.token_keys);
-            config.limits.block_size = 512;
+            config.limits.block_size = 256;
             #[cfg(feature = "dtls")]
             {
                 config.key_derivation_key = self.key_derivation_key;
@@ -672,7 +684,8 @@ pub unsafe extern "C" fn ace_rs_handle_timeout(rs: *mut ace_rs, now: u64, wall: 
 
 /// Sets the value of the resource with this index in the configuration, and tells its observers.
 ///
-/// `value` is copied. Errors: ACE_ERR_NULL, ACE_ERR_HANDLE, ACE_ERR_ARGUMENT for an index that is none, ACE_ERR_TOO_LONG.
+/// `value` is copied; it may be the resource's own memory, or part of it, but nothing that the handle lent: copy a payload first.
+/// Errors: ACE_ERR_NULL, ACE_ERR_HANDLE, ACE_ERR_ARGUMENT for an index that is none, ACE_ERR_TOO_LONG.
 ///
 /// # Safety
 /// Pointers are null or valid.
@@ -686,18 +699,19 @@ pub unsafe extern "C" fn ace_rs_set(
 ) -> ace_status {
     done(|| {
         // SAFETY: the caller's word.
-        let (rs, bytes) = unsafe { (Handle::engine(rs)?, value.get()?) };
+        let rs = unsafe { Handle::engine(rs)? };
+        if value.data.is_null() && value.length > 0 {
+            return Err(ACE_ERR_NULL);
+        }
         let values = rs.engine.resources_mut();
         let listed = values
             .list()
             .get(resource)
             .copied()
             .ok_or(ACE_ERR_ARGUMENT)?;
-        values
-            .values
-            .get_mut(resource)
-            .ok_or(ACE_ERR_ARGUMENT)?
-            .set(bytes)?;
+        let kept = values.values.get_mut(resource).ok_or(ACE_ERR_ARGUMENT)?;
+        // SAFETY: not null, and the caller's word.
+        unsafe { kept.set(value)? };
         if listed.observable {
             // It is on the list, and observable: nothing else can be wrong.
             let _ = rs.engine.notify(Instant(now), known(wall), listed.path);

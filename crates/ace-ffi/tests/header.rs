@@ -28,15 +28,11 @@ fn header_is_current() {
     );
 }
 
-#[test]
-fn a_c_compiler_takes_the_header() {
-    let source = std::env::temp_dir().join(format!("ace-header-{}.c", std::process::id()));
-    fs::write(
-        &source,
-        "#include \"ace.h\"\n_Static_assert(sizeof(ace_status) == 4, \"status\");\nint main(void) { return ace_status_text(ACE_OK) == 0; }\n",
-    )
-    .unwrap();
-    let include = crate_folder().join("include");
+/// Whether a C compiler takes this, warnings denied. Rust's own linker is `cc`: it is there wherever these tests are built.
+fn compile(name: &str, program: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join(name);
+    fs::write(&source, program).unwrap();
     let compiled = Command::new("cc")
         .args([
             "-std=c11",
@@ -47,15 +43,28 @@ fn a_c_compiler_takes_the_header() {
             "-fsyntax-only",
             "-I",
         ])
-        .arg(include)
+        .arg(crate_folder().join("include"))
         .arg(&source)
-        .output();
-    fs::remove_file(&source).unwrap();
-    // Rust's own linker is `cc`: it is there wherever these tests are built.
-    let compiled = compiled.unwrap();
+        .output()
+        .unwrap();
     assert!(
         compiled.status.success(),
         "{}",
         String::from_utf8_lossy(&compiled.stderr)
     );
+}
+
+#[test]
+fn a_c_compiler_takes_the_header() {
+    compile(
+        "header.c",
+        "#include \"ace.h\"\n_Static_assert(sizeof(ace_status) == 4, \"status\");\nint main(void) { return ace_status_text(ACE_OK) == 0; }\n",
+    );
+}
+
+#[test]
+fn the_client_in_c_of_the_readme_compiles() {
+    let readme = fs::read_to_string(crate_folder().join("../../README.md")).unwrap();
+    let (_, rest) = readme.split_once("```c\n").unwrap();
+    compile("readme.c", rest.split_once("```").unwrap().0);
 }

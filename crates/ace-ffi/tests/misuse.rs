@@ -441,9 +441,22 @@ fn a_damaged_state_is_refused_at_every_byte() {
             ace_state_newest(bytes(&empty), NO_BYTES, &mut newest),
             ACE_NOTHING
         );
+        // The second is written after the first: nothing was sent before that.
         assert_eq!(
             ace_state_newest(bytes(&state[1..]), bytes(&empty), &mut newest),
+            ACE_NOTHING
+        );
+        assert_eq!(
+            ace_state_newest(bytes(&state[1..]), NO_BYTES, &mut newest),
             ACE_ERR_STATE
+        );
+        assert_eq!(
+            ace_state_newest(bytes(&empty), bytes(&state[1..]), &mut newest),
+            ACE_ERR_STATE
+        );
+        assert_eq!(
+            ace_state_newest(bytes(&state[1..]), bytes(&state), &mut newest),
+            ACE_OK
         );
         assert_eq!(
             ace_state_newest(bytes(&state), bytes(&empty), ptr::null_mut()),

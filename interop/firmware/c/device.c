@@ -11,9 +11,8 @@ static uint8_t states[2][STATE];
 static size_t state_lengths[2];
 static char texts[4][97];
 static unsigned next_text;
-/* Two files take turns: a loss of power while one is written leaves the other. */
+/* One is written after the other: a loss of power, or damage to one, leaves a whole one. */
 static const char *const PLACES[2] = {"state-a", "state-b"};
-static unsigned next_place;
 
 void device_must(int32_t status, const char *what)
 {
@@ -87,17 +86,16 @@ ace_bytes device_state(void)
     if (status == ACE_NOTHING)
         return (ace_bytes){0};
     device_must(status, "state");
-    next_place = newest.data == states[0];
     return newest;
 }
 
 void device_save(ace_bytes state)
 {
-    if (board_write_file(PLACES[next_place], state.data, state.length) != 0) {
-        board_print("the state could not be saved");
-        board_exit(1);
-    }
-    next_place = !next_place;
+    for (unsigned place = 0; place < 2; place++)
+        if (board_write_file(PLACES[place], state.data, state.length) != 0) {
+            board_print("the state could not be saved");
+            board_exit(1);
+        }
 }
 
 void device_send(ace_address to, ace_bytes datagram)

@@ -20,7 +20,7 @@ int64_t device_number(uint8_t tag);
 
 /* The state that was saved last; empty at the first start. */
 ace_bytes device_state(void);
-/* Saves a state beside the last one. */
+/* Saves a state, in both places. */
 void device_save(ace_bytes state);
 
 void device_send(ace_address to, ace_bytes datagram);
