@@ -174,8 +174,9 @@ fn memory_is_what_the_documentation_says() {
         core::mem::size_of::<Default64>(),
         core::mem::size_of::<Small>(),
     ];
-    let documented = [11_400, 4_500];
+    // With fewer algorithms in `ace-crypto` and without the index of `ace-coap` it is up to 500 bytes less.
+    let documented = [11_700, 4_800];
     for (size, documented) in sizes.into_iter().zip(documented) {
-        assert!((documented - 300..=documented).contains(&size), "{sizes:?}");
+        assert!((documented - 600..=documented).contains(&size), "{sizes:?}");
     }
 }
