@@ -211,8 +211,18 @@ where
             wall: at.wall,
         };
         let mut examined = place.examine(token, clear)?;
-        // RFC 9200, 5.10.3: the count began when this token was first seen.
-        let earlier = self.table.iter().filter(|entry| entry.grant.hash == hash);
+        // RFC 9200, 5.10.3: the count began when this token was first seen. One token can come in other bytes (with a tag
+        // in front, say), but has one number.
+        let number = examined.term.number.get();
+        let same_number = |entry: &Entry<P, SCOPE>| {
+            number.is_some()
+                && entry.grant.term.number.get() == number
+                && entry.issuer == examined.issuer
+        };
+        let earlier = self
+            .table
+            .iter()
+            .filter(|entry| entry.grant.hash == hash || same_number(entry));
         let first = earlier.map(|entry| entry.grant.term.end).min();
         examined.term.end = first.map_or(examined.term.end, |end| end.min(examined.term.end));
         Ok((examined, hash))

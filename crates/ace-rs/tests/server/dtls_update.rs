@@ -124,6 +124,32 @@ fn rfc9202_3_4_tokens_that_cannot_be_ordered_are_updated_by_their_client_alone()
 }
 
 #[test]
+fn rfc9200_5_10_3_a_token_with_exi_counts_on_in_other_bytes() {
+    let mut bench = bench();
+    bench.wall = None;
+    let counted = Claims {
+        exp: None,
+        iat: None,
+        exi: Some(1000),
+        cti: Some([&b"thermo"[..], &[1]].concat()),
+        ..psk_claims(1)
+    };
+    let mut door = bench.session(3, &counted, 1);
+    let ends = bench.server.tokens().next().unwrap().ends;
+    bench.advance(900_000);
+    // RFC 8392, 6: the tag of a CWT may stand in front.
+    let tagged = [&[0xd8, 0x3d], &issue(&counted)[..]].concat();
+    let answer = door.ask(&mut bench, &cwt(&tagged)).unwrap();
+    assert_eq!(answer.code, Code::CREATED);
+    assert_eq!(bench.server.tokens().next().unwrap().ends, ends);
+    bench.advance(100_000);
+    assert_eq!(bench.server.tokens().count(), 0);
+    // The session is closed.
+    bench.sent();
+    assert_eq!(posted(&mut bench, 4, &tagged), Code::UNAUTHORIZED);
+}
+
+#[test]
 fn rfc9202_4_a_key_of_the_same_name_by_another_authorization_server_is_another() {
     let mut bench = bench();
     let mut door = bench.session(3, &psk_claims(1), 1);
