@@ -283,6 +283,33 @@ fn without_a_clock_nothing_comes_back_and_nothing_stays_behind() {
 }
 
 #[test]
+fn a_token_that_comes_back_has_a_name_that_none_had_in_this_life() {
+    let mut bench = bench();
+    bench.confirmed(3, &claims(1), 1);
+    reset(&mut bench, 1);
+    let wall = bench.wall.take();
+    let counted = Claims {
+        cti: Some([&b"thermo"[..], &[1]].concat()),
+        exi: Some(1000),
+        exp: None,
+        iat: None,
+        ..claims(2)
+    };
+    bench.join(4, &issue(&counted), 2);
+    let first = bench.server.tokens().next().unwrap().id;
+    // It waits in vain; then the clock comes.
+    bench.advance(1_001_000);
+    assert_eq!(bench.server.tokens().count(), 0);
+    bench.wall = wall;
+    bench.advance(1);
+    let back = bench.server.tokens().next().unwrap().id;
+    assert!(back > first, "{back} {first}");
+    bench.join(5, &issue(&claims(3)), 3);
+    let last = bench.server.tokens().map(|token| token.id).max().unwrap();
+    assert!(last > back, "{last} {back}");
+}
+
+#[test]
 fn writes_are_bounded() {
     let mut bench = bench();
     let mut refused = 0;
