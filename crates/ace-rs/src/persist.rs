@@ -214,7 +214,9 @@ where
         let Some(index) = self.table.position(id) else {
             return;
         };
-        if self.write(index, limit)
+        // One that is not confirmed has no record, and its numbers end with this life.
+        let is_confirmed = self.table.get(id).is_some_and(Entry::is_confirmed);
+        if (!is_confirmed || self.write(index, limit))
             && let Some(context) = self.table.get_mut(id).and_then(Entry::context_mut)
         {
             context.reserve_up_to(limit);

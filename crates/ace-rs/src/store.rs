@@ -340,7 +340,9 @@ where
             peer: Some(at.peer),
             updates: Paid::default(),
         };
-        self.table.make_room();
+        if let Some(oldest) = self.table.gives_way() {
+            self.end(oldest, false);
+        }
         self.numbers
             .take(examined.term.number.get(), &mut self.storage)?;
         self.table.insert(entry)?;
@@ -392,8 +394,12 @@ where
         let before = entry.grant.term.number.get();
         let grant = examined.grant(id, hash, entry.grant.claims.key_id())?;
         let number = grant.term.number.get();
-        self.pay_write(at, &grant.term)
-            .map_err(|denied| denied.refusal)?;
+        // What is written comes back as confirmed.
+        let confirmed = entry.is_confirmed();
+        if confirmed {
+            self.pay_write(at, &grant.term)
+                .map_err(|denied| denied.refusal)?;
+        }
         self.numbers.take(number, &mut self.storage)?;
         if number != before {
             self.numbers.end(before);
@@ -401,7 +407,9 @@ where
         if let Some(entry) = self.table.get_mut(id) {
             entry.grant = grant;
         }
-        self.keep(at, id, events);
+        if confirmed {
+            self.keep(at, id, events);
+        }
         events.push(Some(at.peer), Some(id), EventKind::TokenUpdated);
         Ok(())
     }

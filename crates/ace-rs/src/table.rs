@@ -140,13 +140,10 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
                 .any(|entry| entry.is_confirmed() && entry.same_client(key, subject, by_subject))
     }
 
-    /// Makes room for one more unconfirmed token, after [`wait_for_room`](Self::wait_for_room).
-    pub(crate) fn make_room(&mut self) {
-        if self.waiting().count() >= UNCONFIRMED
-            && let Some((_, oldest)) = self.waiting().min()
-        {
-            self.remove(oldest);
-        }
+    /// The token that makes room for one more unconfirmed one, after [`wait_for_room`](Self::wait_for_room).
+    pub(crate) fn gives_way(&self) -> Option<TokenId> {
+        let (_, oldest) = self.waiting().min()?;
+        (self.waiting().count() >= UNCONFIRMED).then_some(oldest)
     }
 
     /// A Recipient ID that no live context has, and that is not `other`: one byte, two where more
@@ -175,7 +172,7 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
         None
     }
 
-    /// Puts an entry into a free slot; [`make_room`](Self::make_room) came before.
+    /// Puts an entry into a free slot, after one that [`gives_way`](Self::gives_way) is gone.
     pub(crate) fn insert(&mut self, entry: Entry<P, SCOPE>) -> Result<(), Refusal> {
         let slot = self
             .slots()

@@ -310,6 +310,20 @@ fn a_token_that_comes_back_has_a_name_that_none_had_in_this_life() {
 }
 
 #[test]
+fn an_update_of_a_token_whose_key_is_not_proven_is_not_written() {
+    use crate::dtls_client::{Door, cwt, psk_claims};
+    let mut bench = Bench::with(dtls_keeping());
+    for token in [psk_claims(1), crate::dtls_update::update(1, 1, "switch")] {
+        let posted = bench.ask_proven(3, &cwt(&issue(&token))).unwrap();
+        assert_eq!((posted.code, records(&bench)), (Code::CREATED, 0));
+    }
+    let mut door = Door::by_kid(3, 1);
+    assert!(door.open(&mut bench));
+    assert_eq!(records(&bench), 1);
+    assert_eq!(door.get(&mut bench, "/led").code, Code::CONTENT);
+}
+
+#[test]
 fn writes_are_bounded() {
     let mut bench = bench();
     let mut refused = 0;
