@@ -11,6 +11,7 @@ use core::time::Duration;
 use ace_coap::Instant;
 use ace_crypto::{Secret, hmac_sha256};
 use ace_oscore::storage::{Key, Storage};
+use ace_token::TokenKey;
 use ace_wire::cbor::{self, Kind, Reader, Writer};
 
 use crate::config::Config;
@@ -47,32 +48,60 @@ pub(crate) struct Records {
     failed: bool,
 }
 
-/// What follows from the configuration and stands in records as a number.
+/// What records depend on of the configuration: what numbers in them mean, and under whose keys their tokens were taken.
 fn fingerprint(config: &Config<'_>) -> [u8; 8] {
     let mut digest = [0; 32];
-    for key in config.token_keys {
-        digest = hmac_sha256(
-            &digest,
-            &[b"key", key.issuer.as_bytes(), key.kid.unwrap_or(&[])],
-        );
+    for trusted in config.token_keys {
+        let algorithm = trusted.key.algorithm().to_be_bytes();
+        let issuer = trusted.issuer.as_bytes();
+        let (label, kid): (&[u8], _) = match trusted.kid {
+            Some(kid) => (b"named key", kid),
+            None => (b"key", &[][..]),
+        };
+        match &trusted.key {
+            TokenKey::Aead(_, secret) | TokenKey::Mac(_, secret) => {
+                mix(&mut digest, [label, issuer, kid, &algorithm, secret, &[]]);
+            }
+            #[cfg(feature = "_ecc")]
+            TokenKey::Verify(key) => {
+                let (x, y) = coordinates(key);
+                mix(&mut digest, [label, issuer, kid, &algorithm, &x, &y]);
+            }
+        }
+    }
+    #[cfg(all(feature = "dtls", feature = "_ecc"))]
+    if let Some(key) = config.own_key {
+        let public = key.verifying_key();
+        let algorithm = public.algorithm().cose().to_be_bytes();
+        let (x, y) = coordinates(&public);
+        mix(&mut digest, [b"own key", &algorithm, &x, &y, &[], &[]]);
+    }
+    #[cfg(feature = "dtls")]
+    if let Some(key) = config.key_derivation_key {
+        mix(&mut digest, [b"derivation", key, &[], &[], &[], &[]]);
     }
     for scope in config.scopes {
+        let (name, path) = (scope.name.as_bytes(), scope.path.as_bytes());
         let methods = scope.methods.0.to_be_bytes();
-        digest = hmac_sha256(
-            &digest,
-            &[
-                scope.name.as_bytes(),
-                &[0],
-                scope.path.as_bytes(),
-                &[0],
-                &methods,
-            ],
-        );
+        mix(&mut digest, [b"scope", name, path, &methods, &[], &[]]);
     }
     for audience in config.audiences {
-        digest = hmac_sha256(&digest, &[b"audience", audience.as_bytes()]);
+        let audience = audience.as_bytes();
+        mix(&mut digest, [b"audience", audience, &[], &[], &[], &[]]);
     }
     digest.first_chunk().copied().unwrap_or_default()
+}
+
+/// Takes fields into the digest, their lengths before them, so that none can end where another does.
+fn mix(digest: &mut [u8; 32], fields: [&[u8]; 6]) {
+    let [a, b, c, d, e, f] = fields;
+    let lengths = fields.map(|field| (field.len() as u32).to_be_bytes());
+    *digest = hmac_sha256(digest, &[lengths.as_flattened(), a, b, c, d, e, f]);
+}
+
+#[cfg(feature = "_ecc")]
+fn coordinates(key: &ace_crypto::VerifyingKey) -> ([u8; 32], [u8; 32]) {
+    (key.x(), key.y().unwrap_or([0; 32]))
 }
 
 impl<P, S, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>

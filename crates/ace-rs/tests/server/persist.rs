@@ -1,12 +1,15 @@
 //! Confirmed tokens across a reset (RFC 8613, B.1; RFC 9200, 5.10.3).
 
 use ace_coap::Instant;
+use ace_crypto::Aead;
 use ace_oscore::OscoreOption;
-use ace_rs::{Config, EventKind, Limits, Revoke};
+use ace_rs::{Config, EventKind, Limits, Revoke, TokenKey, TrustedKey};
 use ace_token::issue::{Claims, Cnf, Scope};
 use ace_wire::coap::{Code, Message, option};
 
-use crate::bench::{Bench, Client, Exchange, Flash, Owned, WALL, claims, config, issue, upload};
+use crate::bench::{
+    Bench, Client, Exchange, Flash, ISSUER, Owned, WALL, claims, config, issue, upload,
+};
 
 const FIRST: u32 = 500;
 
@@ -395,6 +398,21 @@ fn records_that_are_none_of_ours_bring_back_nothing() {
     assert_eq!(tokens_of(record.clone(), other), 0);
     let mut other = keeping();
     other.audiences = &["thermo"];
+    assert_eq!(tokens_of(record.clone(), other), 0);
+    // So do the keys.
+    const OTHER_KEYS: &[TrustedKey<'static>] = &[TrustedKey {
+        kid: Some(b"rs1"),
+        issuer: ISSUER,
+        key: TokenKey::Aead(Aead::AesCcm16_64_128, &[8; 16]),
+    }];
+    let mut other = keeping();
+    other.token_keys = OTHER_KEYS;
+    assert_eq!(tokens_of(record.clone(), other), 0);
+    let mut other = keeping();
+    other.key_derivation_key = Some(&[1; 32]);
+    assert_eq!(tokens_of(record.clone(), other), 0);
+    let mut other = keeping();
+    other.own_key = Some(Box::leak(Box::new(crate::dtls_client::server_key())));
     assert_eq!(tokens_of(record, other), 0);
 }
 
