@@ -167,6 +167,15 @@ pub(crate) struct Flow<P> {
 }
 
 impl<P> Flow<P> {
+    /// Whether the stage's message may bring the application's answer: not the unprotected request that
+    /// follows a refused upload, which is for hints alone.
+    pub(crate) const fn is_for_target(&self) -> bool {
+        match self.stage {
+            Stage::Hints => self.refused.is_none(),
+            stage => matches!(stage, Stage::Access),
+        }
+    }
+
     pub(crate) fn new(goal: Goal, rs: P, stage: Stage, now: Instant) -> Self {
         Self {
             goal,

@@ -151,8 +151,7 @@ impl<
             Goal::Renewal => false,
         };
         let accepted = inner.code.is_success() && inner.options.contains(option::OBSERVE);
-        let may = wanted && matches!(flow.stage, Stage::Hints | Stage::Access);
-        if !(may && accepted && flow.transfer.is_at_start()) {
+        if !(wanted && flow.is_for_target() && accepted && flow.transfer.is_at_start()) {
             return;
         }
         let record = flow.record.filter(|_| flow.stage == Stage::Access);

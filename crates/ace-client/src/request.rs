@@ -28,7 +28,8 @@ pub struct Request<'a> {
     pub observe: bool,
     /// Audience to ask the authorization server for. `None`: the one the resource server hints at.
     ///
-    /// With an audience no unprotected request is sent to the resource first.
+    /// With an audience no unprotected request is sent to the resource first. One follows, a GET of its path and
+    /// query, if the token is refused with 4.01 and no hints; nothing but hints is taken from its answer.
     pub audience: Option<&'a str>,
     /// Scope to ask for. `None`: the one the resource server hints at.
     pub scope: Option<Scope<'a>>,

@@ -344,7 +344,10 @@ impl<
                 let registered = flow.goal == Goal::Refresh
                     && observed.as_ref().is_some_and(|o| o.exchange.is_some())
                     && !matches!(cover, Cover::Record(_, Which::Next));
-                let observe = target.observe && flow.transfer.is_at_start() && !registered;
+                let observe = target.observe
+                    && flow.is_for_target()
+                    && flow.transfer.is_at_start()
+                    && !registered;
                 push_target(target, code == target.code, observe, &mut options)
                     .map_err(|_| Reason::Unsendable)?;
                 code

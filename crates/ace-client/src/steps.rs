@@ -49,7 +49,12 @@ impl<
     #[inline(never)]
     fn hinted(&mut self, caller: &mut Caller<'_>, answer: Answer) {
         let is_get = self.target().is_some_and(|target| target.code == Code::GET);
+        let refused = self.flow.as_ref().and_then(|flow| flow.refused);
         if answer.code != Code::UNAUTHORIZED {
+            if let Some(code) = refused {
+                // No advice, and never the answer to a request that has a token: anybody can have sent it.
+                return self.not_uploaded(code);
+            }
             // A resource that is open to all. What another method would do there was not asked, and
             // is not asked without protection.
             return if is_get {
@@ -91,17 +96,12 @@ impl<
         else {
             return;
         };
-        if let Some(code) = flow.refused
+        if let Some(code) = refused
             && flow.hints.cnonce().is_none()
             && flow.tokens > 0
         {
             // The token was refused, and nothing new was learnt.
-            let step = Step::Upload;
-            return self.finish(Queued::RefusedByRs {
-                step,
-                code,
-                protected: false,
-            });
+            return self.not_uploaded(code);
         }
         let mut stage = Stage::Token;
         if flow.record.is_none()
@@ -397,13 +397,18 @@ impl<
         } else if flow.tokens == 0 || learnt && flow.tokens < TOKEN_REQUESTS {
             self.enter(Stage::Token);
         } else {
-            let step = Step::Upload;
-            self.finish(Queued::RefusedByRs {
-                step,
-                code,
-                protected: false,
-            });
+            self.not_uploaded(code);
         }
+    }
+
+    /// Ends the flow: an upload was refused, and nothing is left to try.
+    fn not_uploaded(&mut self, code: Code) {
+        let step = Step::Upload;
+        self.finish(Queued::RefusedByRs {
+            step,
+            code,
+            protected: false,
+        });
     }
 
     /// The answer to an update of rights (RFC 9203, 4.2).

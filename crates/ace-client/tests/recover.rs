@@ -385,3 +385,106 @@ fn rfc9203_4_1_nonces_are_never_the_same_twice() {
     nonces.dedup();
     assert_eq!(nonces.len(), 21);
 }
+
+/// Somebody on the path, who keeps from the resource server what the client sends, and refuses it: what
+/// is protected and uploads with 4.01, requests in the clear with `reply`. Returns the request's end.
+fn intercept(world: &mut World, reply: &Reply) -> Seen {
+    world.rs.silent = true;
+    let mut seen = sent(world, CLIENT, RS).len();
+    let end = loop {
+        if let Some(end) = world.client.take_end().or(world.client.notices.pop()) {
+            break end;
+        }
+        assert!(world.step());
+        let datagrams = sent(world, CLIENT, RS);
+        for datagram in &datagrams[seen..] {
+            let message = Message::parse(datagram).unwrap();
+            let in_clear = message.code == Code::GET;
+            assert!(!(in_clear && message.options.contains(option::OBSERVE)));
+            let refusal = Reply::new(Code::UNAUTHORIZED);
+            let forged = forge(datagram, if in_clear { reply } else { &refusal });
+            world.network.send(RS, CLIENT, forged);
+        }
+        seen = datagrams.len();
+    };
+    world.rs.silent = false;
+    end
+}
+
+/// Answers in the clear that are not to be believed.
+fn forgeries() -> [Reply; 4] {
+    let content = Reply::with(Code::CONTENT, 0, "99");
+    [
+        content.clone(),
+        content.option(option::OBSERVE, [7]),
+        Reply::new(Code::NOT_FOUND),
+        Reply::new(Code::SERVICE_UNAVAILABLE),
+    ]
+}
+
+const NOT_UPLOADED: Seen = Seen::RefusedByRs(Step::Upload, Code::UNAUTHORIZED, false);
+
+#[test]
+fn rfc9200_5_10_2_answer_in_the_clear_never_ends_a_request_with_an_audience() {
+    let scope = aif(&[("/temp", MethodSet::GET)]);
+    for (reply, observe) in forgeries().iter().flat_map(|r| [(r, false), (r, true)]) {
+        let mut world = World::new();
+        let request = Request {
+            audience: Some("thermo"),
+            scope: Some(Scope::Bytes(&scope)),
+            observe,
+            ..Request::get("/temp")
+        };
+        world.client.request(0, RS, request).unwrap();
+        assert_eq!(intercept(&mut world, reply), NOT_UPLOADED);
+        assert_eq!(world.phases(), [Token, Upload, Hints, Idle]);
+        assert_eq!(world.request(request), temperature());
+    }
+}
+
+#[test]
+fn rfc9200_5_10_2_answer_in_the_clear_never_ends_a_request_with_a_context() {
+    let put = Request {
+        payload: b"1",
+        ..Request::new(Code::PUT, "/led")
+    };
+    for (reply, request) in forgeries()
+        .iter()
+        .flat_map(|r| [(r, Request::get("/temp")), (r, put)])
+    {
+        let mut world = settled(config());
+        let now = world.network.now;
+        world.client.request(now, RS, request).unwrap();
+        assert_eq!(intercept(&mut world, reply), NOT_UPLOADED);
+        assert_eq!(world.phases(), [Access, Upload, Hints, Idle]);
+        assert_eq!(world.request(Request::get("/temp")), temperature());
+        assert_eq!(world.phases(), [Access, Idle]);
+    }
+}
+
+#[test]
+fn rfc7641_3_1_answer_in_the_clear_takes_no_protected_observation_away() {
+    let observe = Request {
+        observe: true,
+        ..Request::get("/temp")
+    };
+    for reply in &forgeries() {
+        let mut world = settled(config());
+        assert_eq!(world.request(observe), temperature());
+        let now = world.network.now;
+        world.client.request(now, RS, observe).unwrap();
+        assert_eq!(intercept(&mut world, reply), NOT_UPLOADED);
+        world.rs.set(world.network.now, "/temp", b"22");
+        world.rest(500);
+        let news = Seen::Notification(Code::CONTENT, b"22".to_vec(), true);
+        assert_eq!(world.client.notices, [news]);
+        world.client.notices.clear();
+        // Nor is it renewed by one, once it is gone.
+        world.rs.forget();
+        let current = Seen::Response(Code::CONTENT, b"22".to_vec(), true);
+        assert_eq!(world.request(Request::get("/temp")), current);
+        let lost = Seen::ObservationLost(Step::Hints, Reason::RefusedByRs(Code::UNAUTHORIZED));
+        assert_eq!(intercept(&mut world, reply), lost);
+        assert_eq!(world.client.client.phase(), Idle);
+    }
+}

@@ -5,7 +5,7 @@ use ace_crypto::Signature;
 use ace_testkit::Node;
 use ace_wire::coap::{Code, Message, Token, Type, Writer};
 
-use crate::common::Seen;
+use crate::common::{Reply, Seen};
 use crate::world::{AS, CLIENT, RS, RS_COAPS, World, key, psk_config, public, temperature};
 
 const WRONG: Seen = Seen::Failed(Step::Handshake, Reason::WrongKey);
@@ -244,6 +244,22 @@ fn rfc9200_5_10_1_forged_201_to_an_upload_is_found_out_by_the_handshake() {
     );
     world.rs().refuses_uploads = None;
     assert_eq!(world.request(Request::get("/temp")), temperature());
+}
+
+#[test]
+fn rfc9200_5_10_2_answer_in_the_clear_never_ends_a_request_with_a_session() {
+    for mut world in [World::psk(), World::rpk(Signature::EdDsa)] {
+        world.request(Request::get("/temp"));
+        // The session is gone, the token is refused, and somebody answers the question for hints.
+        world.rs().host.restart();
+        world.rs().host.keys.held.clear();
+        world.rs().refuses_uploads = Some(Code::UNAUTHORIZED);
+        world.rs().in_clear = Some(Reply::with(Code::CONTENT, 0, "99"));
+        let refused = Seen::RefusedByRs(Step::Upload, Code::UNAUTHORIZED, false);
+        assert_eq!(world.request(Request::get("/temp")), refused);
+        world.rs().refuses_uploads = None;
+        assert_eq!(world.request(Request::get("/temp")), temperature());
+    }
 }
 
 #[test]

@@ -528,6 +528,8 @@ pub struct ResourceServer {
     pub silent: bool,
     /// Codes of what came in the clear, in place of the answer it would have had.
     pub refuses_uploads: Option<Code>,
+    /// What it says to requests in the clear, in place of hints.
+    pub in_clear: Option<Reply>,
 }
 
 impl ResourceServer {
@@ -566,6 +568,9 @@ impl ResourceServer {
             });
         }
         let Some(number) = link.1.and_then(|id| self.host.sessions.get(&id)) else {
+            if let Some(reply) = &self.in_clear {
+                return reply.clone();
+            }
             let hints = AsRequestCreationHints {
                 r#as: Some(AS_URI),
                 audience: Some("thermo"),
@@ -722,6 +727,7 @@ impl World {
                 observe: 0,
                 silent: false,
                 refuses_uploads: None,
+                in_clear: None,
             }),
             memory,
             config,
