@@ -116,6 +116,8 @@ impl DtlsCredentials {
             }
             _ => {}
         }
+        // No key stays for longer than it is of use. A handshake that still wants it asks again.
+        asked.retain(|_, state| !matches!(state, State::Known(at, _) if at.elapsed() > FRESH));
         if asked.len() >= ASKED {
             make_room(&mut asked);
         }
@@ -173,13 +175,8 @@ impl Credentials for DtlsCredentials {
     }
 }
 
-/// Forgets what is stale; if nothing is, the oldest answer. A handshake that still wants it asks again.
+/// Forgets the oldest answer.
 fn make_room(asked: &mut HashMap<Credential, State>) {
-    let before = asked.len();
-    asked.retain(|_, state| !matches!(state, State::Known(at, _) if at.elapsed() > FRESH));
-    if asked.len() < before {
-        return;
-    }
     let answers = asked.iter().filter_map(|(credential, state)| match state {
         State::Known(at, _) => Some((*at, credential)),
         State::Asking => None,

@@ -425,6 +425,20 @@ async fn a_flood_of_names_is_bounded_and_keeps_nobody_out_for_long() {
 }
 
 #[tokio::test]
+async fn keys_are_forgotten_with_the_next_peer_that_is_looked_up() {
+    let world = World::all_profiles().await;
+    let mut credentials = world.credentials().await;
+    let mut device = world.device("petra", ClientProfile::CoapDtlsPsk).await;
+    shake_hands(&mut credentials, &mut device).await.unwrap();
+    let mut paul = world.device("paul", ClientProfile::CoapDtlsPsk).await;
+    shake_hands(&mut credentials, &mut paul).await.unwrap();
+    assert_eq!(credentials.waiting(), 2);
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
+    assert_eq!(credentials.find_psk(b"another"), Decision::Pending);
+    assert_eq!(credentials.waiting(), 1);
+}
+
+#[tokio::test]
 async fn a_store_that_fails_is_not_an_unknown_peer() {
     let world = World::all_profiles().await;
     let mut credentials = world.credentials().await;
