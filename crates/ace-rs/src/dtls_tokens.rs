@@ -90,7 +90,7 @@ where
             return self.post_again(at, within, id, examined, hash, events);
         }
         self.room(at.now)?;
-        self.has_room(at, key.digest, examined.claims.sub)?;
+        self.has_room(at, key.digest, examined)?;
         let Key { kid, digest, own } = key;
         let added = self.add(at, examined, hash, digest, &kid, own.into(), events);
         added.map_err(Denied::from)
@@ -124,18 +124,21 @@ where
         Ok(id)
     }
 
-    /// The token whose key has this name, the one posted last if there are several.
+    /// The token whose key has this name, the one posted last if there are several. What another authorization server
+    /// calls so does not stand in the way of a key that was proven.
     pub(crate) fn named(
         &self,
         kid: &[u8],
         condition: impl Fn(&Entry<P, SCOPE>) -> bool,
     ) -> Option<TokenId> {
-        let entries = self.table.iter();
-        entries
-            .filter(|entry| {
-                entry.is_dtls() && !kid.is_empty() && entry.grant.claims.key_id() == kid
-            })
-            .filter(|entry| condition(entry))
+        let is_named = |entry: &&Entry<P, SCOPE>| {
+            let name = entry.grant.claims.key_id();
+            entry.is_dtls() && !kid.is_empty() && name == kid && condition(entry)
+        };
+        let named = || self.table.iter().filter(is_named);
+        let proven = named().find(|entry| entry.is_confirmed());
+        named()
+            .filter(|entry| proven.is_none_or(|proven| proven.issuer == entry.issuer))
             .map(|entry| entry.grant.id)
             .max()
     }

@@ -296,7 +296,8 @@ where
         while let Some(old) = self.table.first(&|old| {
             self.table.iter().any(|new| {
                 let subject = old.grant.claims.subject();
-                new.grant.id > old.grant.id && new.same_client(old.key, subject, by_subject)
+                new.grant.id > old.grant.id
+                    && new.same_client(old.issuer, old.key, subject, by_subject)
             })
         }) {
             self.end(old, false);

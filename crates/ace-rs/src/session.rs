@@ -18,7 +18,7 @@ use crate::possession::named_by;
 use crate::resource::Resources;
 use crate::server::ResourceServer;
 use crate::store::{Stop, Store};
-use crate::token::{Security, TokenId};
+use crate::token::{Entry, Security, TokenId};
 
 /// The sessions, and the next datagram to be sent.
 pub(crate) struct Sessions<
@@ -327,7 +327,8 @@ where
     // RFC 9202, 3.3.2
     fn token_for(&mut self, identity: &[u8]) -> Result<TokenId, Refusal> {
         if let Some(kid) = named_by(identity) {
-            let named = self.store.named(kid, |_| true);
+            let is_psk = |entry: &Entry<P, SCOPE>| matches!(entry.security, Security::Psk(_));
+            let named = self.store.named(kid, is_psk);
             return named.ok_or(Refusal::UnknownKey);
         }
         let mut clear = Secret::<BODY>::full([0; BODY]);

@@ -285,7 +285,7 @@ where
         let material = Material::of(&examined.claims)?;
         let exchange = Exchange::of(request)?;
         let key = KeyDigest::of(&[b"key", material.ms], self.digest_key());
-        self.has_room(at, key, examined.claims.sub)?;
+        self.has_room(at, key, examined)?;
         // RFC 9203, 4.2
         let mut nonce2 = [0; NONCE2];
         rng.fill_bytes(&mut nonce2);
@@ -305,10 +305,11 @@ where
         &self,
         at: &Origin<P>,
         key: KeyDigest,
-        subject: Option<&str>,
+        examined: &Examined<'_>,
     ) -> Result<(), Denied> {
+        let (issuer, subject) = (examined.issuer, examined.claims.sub);
         let by_subject = self.config.limits.one_token_per_subject;
-        if self.table.has_room(key, subject, by_subject) {
+        if self.table.has_room(issuer, key, subject, by_subject) {
             return Ok(());
         }
         let ends = self.table.iter().filter(|entry| entry.is_confirmed());
@@ -391,6 +392,9 @@ where
         events: &mut Events<P>,
     ) -> Result<(), Refusal> {
         let entry = self.table.get(id).ok_or(Refusal::Expired)?;
+        if entry.issuer != examined.issuer {
+            return Err(Refusal::OtherMaterial);
+        }
         let before = entry.grant.term.number.get();
         let grant = examined.grant(id, hash, entry.grant.claims.key_id())?;
         let number = grant.term.number.get();
@@ -432,13 +436,13 @@ where
         if entry.is_confirmed() {
             return Ok(());
         }
-        let (term, key) = (entry.grant.term, entry.key);
+        let (term, issuer, key) = (entry.grant.term, entry.issuer, entry.key);
         let by_subject = self.config.limits.one_token_per_subject;
         let subject = self
             .table
             .get(id)
             .and_then(|entry| entry.grant.claims.subject());
-        if !self.table.has_room(key, subject, by_subject) {
+        if !self.table.has_room(issuer, key, subject, by_subject) {
             return Err(Refusal::TableFull.into());
         }
         self.pay_write(at, &term)?;
@@ -461,8 +465,8 @@ where
         let new = self.table.get(id)?;
         let by_subject = self.config.limits.one_token_per_subject;
         let mut old = self.table.iter().filter(|old| old.is_confirmed());
-        let old =
-            old.find(|old| old.same_client(new.key, new.grant.claims.subject(), by_subject))?;
+        let subject = new.grant.claims.subject();
+        let old = old.find(|old| old.same_client(new.issuer, new.key, subject, by_subject))?;
         Some((old.grant.id, old.grant.hash == new.grant.hash))
     }
 

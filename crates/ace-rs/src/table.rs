@@ -133,11 +133,17 @@ impl<P, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
 
     /// Whether a token of this client can be confirmed: it takes the place of another of the same
     /// client, or there is room.
-    pub(crate) fn has_room(&self, key: KeyDigest, subject: Option<&str>, by_subject: bool) -> bool {
+    pub(crate) fn has_room(
+        &self,
+        issuer: u8,
+        key: KeyDigest,
+        subject: Option<&str>,
+        by_subject: bool,
+    ) -> bool {
         self.confirmed() < TOKENS
-            || self
-                .iter()
-                .any(|entry| entry.is_confirmed() && entry.same_client(key, subject, by_subject))
+            || self.iter().any(|entry| {
+                entry.is_confirmed() && entry.same_client(issuer, key, subject, by_subject)
+            })
     }
 
     /// The token that makes room for one more unconfirmed one, after [`wait_for_room`](Self::wait_for_room).

@@ -169,14 +169,17 @@ impl<P, const SCOPE: usize> Entry<P, SCOPE> {
         self.proof == Proof::Given
     }
 
-    /// Whether both tokens are of one client: the same key or, if that is asked for, the same `sub`.
+    /// Whether both tokens are of one client: the same key or, if that is asked for, the same `sub`, which
+    /// means what its authorization server says.
     pub(crate) fn same_client(
         &self,
+        issuer: u8,
         key: KeyDigest,
         subject: Option<&str>,
         by_subject: bool,
     ) -> bool {
-        let same_subject = || subject.is_some() && self.grant.claims.subject() == subject;
+        let same_subject =
+            || subject.is_some() && self.issuer == issuer && self.grant.claims.subject() == subject;
         self.key == key || by_subject && same_subject()
     }
 

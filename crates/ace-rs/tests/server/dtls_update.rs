@@ -169,6 +169,53 @@ fn rfc9202_4_a_key_of_the_same_name_by_another_authorization_server_is_another()
     assert_eq!(door.get(&mut bench, "/led").code, Code::FORBIDDEN);
 }
 
+/// A token of another authorization server.
+fn foreign(claims: Claims) -> Vec<u8> {
+    let issuer = Issuer {
+        kid: Some(b"other"),
+        key: IssuingKey::Aead(ace_crypto::Aead::AesCcm16_64_128, &[8; 16]),
+    };
+    let claims = Claims {
+        iss: Some("coap://other.example".into()),
+        ..claims
+    };
+    let mut rng = ace_testkit::SeededRandom::new(1);
+    issuer.issue(&claims, &mut rng).unwrap()
+}
+
+#[test]
+fn another_authorization_server_touches_neither_keys_nor_subjects_of_the_first() {
+    let mut bench = bench();
+    let alice = |name| Claims {
+        sub: Some("alice".into()),
+        ..psk_claims(name)
+    };
+    let mut door = bench.session(3, &alice(1), 1);
+    // A later token for the very key.
+    let token = foreign(Claims {
+        cnf: psk_cnf(1),
+        ..update(1, 9, "switch")
+    });
+    assert_ne!(posted(&mut bench, 4, &token), Code::CREATED);
+    assert_eq!(bench.refusals(), [Refusal::OtherMaterial]);
+    assert_eq!(door.get(&mut bench, "/led").code, Code::FORBIDDEN);
+    // Another key under the same name.
+    let token = foreign(Claims {
+        cnf: Some(Cnf::CoseKey(CoseKey::Symmetric {
+            kid: Some(kid_of(1)),
+            alg: None,
+            k: key_of(2).to_vec().into(),
+        })),
+        ..alice(2)
+    });
+    assert_eq!(posted(&mut bench, 4, &token), Code::CREATED);
+    assert!(Door::by_kid(3, 1).open(&mut bench));
+    // Someone of the same name.
+    assert!(Door::by_token(5, &token, 2).open(&mut bench));
+    let confirmed = bench.server.tokens().filter(|token| token.confirmed);
+    assert_eq!(confirmed.count(), 2);
+}
+
 #[test]
 fn rfc9202_4_an_update_for_the_key_of_another_session_does_not_touch_this_one() {
     let mut bench = bench();
