@@ -181,6 +181,14 @@ where
         let (Some(key), Some(entry)) = (self.record(index), self.table.at(index)) else {
             return false;
         };
+        // Its numbers were given to this life: after a reset none would be left.
+        #[cfg(feature = "oscore")]
+        if entry
+            .context()
+            .is_some_and(|context| context.reserved() >= ace_oscore::SEQUENCE_LIMIT)
+        {
+            return false;
+        }
         let mut record = Secret::<RECORD>::full([0; RECORD]);
         let print = fingerprint(self.config);
         let Ok(length) = encode(entry, reserved, &print, record.as_mut_bytes()) else {

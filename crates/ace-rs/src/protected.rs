@@ -224,16 +224,16 @@ where
         let mut sealed = [0; MTU];
         // Type, Message ID and token are the endpoint's to fill in.
         let (kind, token) = (Type::Acknowledgement, Token::EMPTY);
-        let length = self
-            .store
-            .table
-            .get_mut(id)
-            .and_then(Entry::context_mut)
-            .and_then(|context| {
-                let sealed =
-                    context.protect_challenge(&mut binding, echo, kind, 0, token, &mut sealed);
-                sealed.ok()
-            });
+        let context = self.store.table.get_mut(id).and_then(Entry::context_mut);
+        let length = context.map(|context| {
+            context.protect_challenge(&mut binding, echo, kind, 0, token, &mut sealed)
+        });
+        // Nothing can be said under it any more: the client learns that it needs another.
+        if length == Some(Err(OscoreError::SequenceExhausted)) {
+            self.store.end(id, false);
+            return self.unauthorized(at, message, false, Outcome::UnknownContext);
+        }
+        let length = length.and_then(Result::ok);
         let sealed = length.and_then(|length| Message::parse(sealed.get(..length)?).ok());
         let Some(out) = sealed.and_then(|sealed| OutMessage::from_message(&sealed).ok()) else {
             return self.front.ignore(at);

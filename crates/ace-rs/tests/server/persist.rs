@@ -366,6 +366,50 @@ fn a_storage_that_fails_is_told_and_ends_nothing() {
 }
 
 #[test]
+fn a_context_whose_numbers_are_all_of_this_life_is_not_written_later() {
+    let mut bench = bench();
+    let counted = Claims {
+        cti: Some([&b"thermo"[..], &[1]].concat()),
+        exi: Some(1000),
+        ..claims(1)
+    };
+    let mut client = bench.confirmed(3, &counted, 1);
+    let update = Claims {
+        cnf: Some(Cnf::Kid(vec![0xa0, 1])),
+        ..claims(1)
+    };
+    let payload = Exchange::new(1).payload(&issue(&update));
+    let answer = client.ask(&mut bench, &upload(&payload));
+    assert_eq!((answer.code, records(&bench)), (Code::CREATED, 0));
+    assert!(kinds(&mut bench).contains(&EventKind::TokenNotKept));
+    reset(&mut bench, 1);
+    let get = Owned::new(Code::GET, "/temp");
+    let unknown = client.ask_outer(&mut bench, &get).unwrap();
+    assert_eq!(unknown.code, Code::UNAUTHORIZED);
+}
+
+#[test]
+fn rfc8613_7_2_1_a_client_whose_context_has_no_numbers_left_is_told() {
+    let mut bench = bench();
+    let mut client = bench.confirmed(3, &claims(1), 1);
+    for record in bench.flash.0.borrow_mut().values_mut() {
+        let reserved = 64u64.to_be_bytes();
+        if let Some(at) = record.windows(8).position(|bytes| bytes == reserved) {
+            let limit = ace_oscore::SEQUENCE_LIMIT.to_be_bytes();
+            record[at..at + 8].copy_from_slice(&limit);
+        }
+    }
+    reset(&mut bench, 1);
+    let get = Owned::new(Code::GET, "/temp");
+    let unknown = client.ask_outer(&mut bench, &get).expect("an answer");
+    assert_eq!(
+        (unknown.code, unknown.option(option::OSCORE)),
+        (Code::UNAUTHORIZED, None)
+    );
+    assert_eq!((bench.server.tokens().count(), records(&bench)), (0, 0));
+}
+
+#[test]
 fn records_that_are_none_of_ours_bring_back_nothing() {
     let mut whole = bench();
     whole.confirmed(3, &claims(1), 1);
