@@ -58,7 +58,8 @@ pub struct Config<'c> {
     ///
     /// It takes a clock that can be trusted: tokens come back with the first call that knows the time. Tokens with `exi`
     /// are never kept (RFC 9200, 5.10.3). A token is written when its key is proven and with each update, at most 16 times
-    /// in a row and then once in 30 s, and each time 64 sequence numbers are used up. A change of the keys, audiences or
+    /// in a row and then once in 30 s (beyond that it lasts until the reset, and
+    /// [`TokenNotKept`](crate::EventKind::TokenNotKept) says so), and each time 64 sequence numbers are used up. A change of the keys, audiences or
     /// scopes of this configuration gives up what was kept.
     #[cfg(feature = "persist")]
     pub persist: Option<u32>,

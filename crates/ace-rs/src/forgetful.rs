@@ -4,10 +4,9 @@ use ace_coap::Instant;
 use ace_oscore::storage::Storage;
 
 use crate::event::Events;
-use crate::freshness::Term;
 use crate::front::Origin;
 use crate::peer::Peer;
-use crate::store::{Denied, Store};
+use crate::store::Store;
 use crate::token::TokenId;
 
 impl<P, S, const TOKENS: usize, const UNCONFIRMED: usize, const SCOPE: usize>
@@ -24,15 +23,6 @@ where
     #[cfg(feature = "oscore")]
     pub(crate) const fn first_numbers(&self) -> u64 {
         ace_oscore::SEQUENCE_LIMIT
-    }
-
-    #[expect(
-        clippy::unnecessary_wraps,
-        clippy::unused_self,
-        reason = "as in persist"
-    )]
-    pub(crate) const fn pay_write(&mut self, _: &Origin<P>, _: &Term) -> Result<(), Denied> {
-        Ok(())
     }
 
     pub(crate) const fn keep(&mut self, _: &Origin<P>, _: TokenId, _: &mut Events<P>) {}

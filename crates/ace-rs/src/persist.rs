@@ -15,7 +15,6 @@ use ace_token::TokenKey;
 use ace_wire::cbor::{self, Kind, Reader, Writer};
 
 use crate::config::Config;
-use crate::error::Refusal;
 use crate::event::{EventKind, Events};
 use crate::freshness::Term;
 use crate::front::Origin;
@@ -23,7 +22,7 @@ use crate::kept::Kept;
 use crate::peer::Peer;
 use crate::rate::{Paid, Rate};
 use crate::scope::Rights;
-use crate::store::{Denied, Store};
+use crate::store::Store;
 use crate::token::{Entry, Grant, KeyDigest, Proof, Security, TokenHash, TokenId};
 
 /// Longest record, in bytes.
@@ -139,15 +138,6 @@ where
         term.exp.get().is_some() && term.number.get().is_none() && wall.is_some()
     }
 
-    /// One more write for a token that is about to be confirmed or updated.
-    pub(crate) fn pay_write(&mut self, at: &Origin<P>, term: &Term) -> Result<(), Denied> {
-        if self.config.persist.is_none() || !Self::can_outlive(term, at.wall) {
-            return Ok(());
-        }
-        let busy = |wait| Denied::later(Refusal::Busy, wait);
-        WRITES.take(&mut self.records.writes, at.now).map_err(busy)
-    }
-
     /// Writes a token that is confirmed now or has other rights now, or sees to it that none is written.
     pub(crate) fn keep(&mut self, at: &Origin<P>, id: TokenId, events: &mut Events<P>) {
         if self.config.persist.is_none() {
@@ -161,7 +151,11 @@ where
             return;
         };
         let outlives = |entry: &Entry<P, SCOPE>| Self::can_outlive(&entry.grant.term, at.wall);
-        let written = self.table.get(id).is_some_and(outlives) && self.write(index, 0);
+        // Beyond the rate nobody is turned away: the token lasts as long as this life. Taking a record away is always
+        // allowed, since there are no more than were written.
+        let written = self.table.get(id).is_some_and(outlives)
+            && WRITES.take(&mut self.records.writes, at.now).is_ok()
+            && self.write(index, 0);
         if written {
             return;
         }

@@ -400,10 +400,6 @@ where
         let number = grant.term.number.get();
         // What is written comes back as confirmed.
         let confirmed = entry.is_confirmed();
-        if confirmed {
-            self.pay_write(at, &grant.term)
-                .map_err(|denied| denied.refusal)?;
-        }
         self.numbers.take(number, &mut self.storage)?;
         if number != before {
             self.numbers.end(before);
@@ -436,7 +432,7 @@ where
         if entry.is_confirmed() {
             return Ok(());
         }
-        let (term, issuer, key) = (entry.grant.term, entry.issuer, entry.key);
+        let (issuer, key) = (entry.issuer, entry.key);
         let by_subject = self.config.limits.one_token_per_subject;
         let subject = self
             .table
@@ -445,7 +441,6 @@ where
         if !self.table.has_room(issuer, key, subject, by_subject) {
             return Err(Refusal::TableFull.into());
         }
-        self.pay_write(at, &term)?;
         // Before what it replaces is gone: one of them outlives a power cut.
         self.keep(at, id, events);
         while let Some((old, same_token)) = self.superseded_by(id) {

@@ -327,25 +327,55 @@ fn an_update_of_a_token_whose_key_is_not_proven_is_not_written() {
 }
 
 #[test]
-fn writes_are_bounded() {
+fn writes_are_bounded_and_nobody_is_turned_away() {
     let mut bench = bench();
-    let mut refused = 0;
+    let mut kept = 0;
     for _ in 0..24 {
         let mut client = bench.join(3, &issue(&claims(1)), 1);
-        let answer = client.get(&mut bench, "/temp");
-        if answer.code != Code::CONTENT {
-            refused += 1;
-            assert!(answer.uint(option::MAX_AGE).unwrap() <= 31, "{answer:?}");
-        }
+        assert_eq!(client.get(&mut bench, "/temp").code, Code::CONTENT);
+        let told = kinds(&mut bench).contains(&EventKind::TokenNotKept);
+        // What the one before had is gone with it.
+        assert_eq!(records(&bench), usize::from(!told));
+        kept += records(&bench);
         bench.advance(4_000);
     }
     // 16, and one in 30 s.
-    assert_eq!(refused, 24 - 16 - 3);
-    // The one that was acknowledged last stays, and is the one that was written.
-    assert_eq!(records(&bench), 1);
+    assert_eq!(kept, 16 + 3);
     bench.advance(30_000);
     let mut client = bench.join(3, &issue(&claims(1)), 1);
     assert_eq!(client.get(&mut bench, "/temp").code, Code::CONTENT);
+    assert_eq!(records(&bench), 1);
+}
+
+#[test]
+fn an_update_that_cannot_be_written_any_more_takes_the_old_rights_away_for_good() {
+    let mut bench = bench();
+    let mut client = bench.confirmed(3, &claims(1), 1);
+    let mut other = bench.confirmed(4, &claims(2), 2);
+    for cti in 10..26 {
+        let update = Claims {
+            cnf: Some(Cnf::Kid(vec![0xa0, 2])),
+            cti: Some(vec![cti]),
+            ..claims(2)
+        };
+        let payload = Exchange::new(2).payload(&issue(&update));
+        let answer = other.ask(&mut bench, &upload(&payload));
+        assert_eq!(answer.code, Code::CREATED);
+        bench.advance(1_000);
+    }
+    let update = Claims {
+        cnf: Some(Cnf::Kid(vec![0xa0, 1])),
+        scope: Some(Scope::Text("switch".into())),
+        cti: Some(vec![9]),
+        ..claims(1)
+    };
+    let payload = Exchange::new(1).payload(&issue(&update));
+    let answer = client.ask(&mut bench, &upload(&payload));
+    assert_eq!(answer.code, Code::CREATED);
+    assert_eq!(client.get(&mut bench, "/led").code, Code::CONTENT);
+    reset(&mut bench, 1);
+    bench.advance(1);
+    assert!(!bench.server.tokens().any(|token| token.cti == Some(&[1])));
 }
 
 #[test]
