@@ -158,7 +158,9 @@
 //! **Caveats.** The random generator must be good from the first call on: nonces that repeat after a reboot break OSCORE.
 //! Keys are wiped where they lie when a token ends; copies that the compiler spilled to the stack are not. The bodies of block-wise answers
 //! stay in memory for up to EXCHANGE_LIFETIME (RFC 7252, 4.8.2). The count of `exi` begins anew for a token that was posted, never used,
-//! and pushed out or given up before it is posted again. `exi` numbers are those of one authorization server.
+//! and pushed out or given up before it is posted again. `exi` numbers are those of one authorization server. A token may be posted in other bytes
+//! than it was issued in (CBOR and COSE leave its outermost layer a choice): [`Revoke::Cti`] finds it in any, [`Revoke::Hash`] in those it came in. With
+//! [`Config::persist`], replays of captured requests cost one write to the storage for each 64 until the client comes back after a reset.
 #![cfg_attr(not(test), no_std)]
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
