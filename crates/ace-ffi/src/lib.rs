@@ -1,4 +1,4 @@
-//! The C API of the ACE client and resource server: a static library, `libace.a`, and its header, `include/ace.h`.
+//! The C API of the ACE client and resource server: a static library, libace, and its header, `include/ace.h`.
 //!
 //! **What it does.** The engines of `ace-client` and `ace-rs` for firmware in C, as they are: without sockets, clock, heap and
 //! threads. The firmware carries datagrams, tells the time, keeps one block of bytes over resets, and asks what happened.
@@ -23,8 +23,8 @@
 //! ```
 //!
 //! **Building.** `cargo rustc -p ace-ffi --release --crate-type staticlib --target thumbv7m-none-eabi --features panic-halt` makes
-//! `libace.a`. The header is made by cbindgen from this crate; a test keeps it current (`ACE_HEADER=write cargo test -p ace-ffi`
-//! writes it).
+//! `target/thumbv7m-none-eabi/release/libace_ffi.a`, which firmware links as libace; `interop/firmware/build.py` has the settings that make it
+//! small. The header is made by cbindgen from this crate; a test keeps it current (`ACE_HEADER=write cargo test -p ace-ffi` writes it).
 //!
 //! **Misuse.** A null pointer, a short buffer, memory that holds no handle, a call in the wrong state: an `ace_status` below zero, and
 //! nothing has changed. Pointers that are wrong without being null cannot be told.
