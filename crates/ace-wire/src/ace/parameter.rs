@@ -70,6 +70,39 @@ pub mod hint {
     pub const KID: i64 = 2;
 }
 
+/// Keys of introspection requests and responses (RFC 9200, Table 6) that are numbered neither as in [`super::parameter`]
+/// nor as the claims of a token.
+pub mod introspection {
+    /// `active`: boolean.
+    pub const ACTIVE: i64 = 10;
+    /// `token`: byte string.
+    pub const TOKEN: i64 = 11;
+    /// `token_type_hint`: text string, or the number of a token type.
+    pub const TOKEN_TYPE_HINT: i64 = 33;
+}
+
+/// Keys of token revocation lists (RFC 9770, Table 1) and of the errors of their endpoint.
+pub mod trl {
+    /// `full_set`: array of token hashes.
+    pub const FULL_SET: i64 = 0;
+    /// `diff_set`: array of pairs of arrays of token hashes.
+    pub const DIFF_SET: i64 = 1;
+    /// `cursor`: unsigned integer or null.
+    pub const CURSOR: i64 = 2;
+    /// `more`: boolean.
+    pub const MORE: i64 = 3;
+    /// `title` of problem details: text string (RFC 9290, 2).
+    pub const TITLE: i64 = -1;
+    /// `detail` of problem details: text string (RFC 9290, 2).
+    pub const DETAIL: i64 = -2;
+    /// `ace-trl-error`: map (RFC 9770, 6.1).
+    pub const ACE_TRL_ERROR: i64 = 1;
+    /// `error-id` in it: integer.
+    pub const ERROR_ID: i64 = 0;
+    /// `cursor` in it: unsigned integer or null.
+    pub const ERROR_CURSOR: i64 = 1;
+}
+
 /// Members of `cnf`, `req_cnf` and `rs_cnf`.
 pub mod cnf {
     /// `COSE_Key`: map.

@@ -1,4 +1,6 @@
 mod cnf;
+mod introspection;
+mod trl;
 
 use proptest::prelude::*;
 
