@@ -57,7 +57,12 @@ fn every_verb_has_help_with_an_example_that_is_about_it() {
         "token inspect",
         "completions",
     ];
-    assert_eq!(names, expected);
+    for verb in expected {
+        assert!(
+            names.iter().any(|name| name == verb),
+            "no {verb} in {names:?}"
+        );
+    }
     for verb in &verbs {
         let words: Vec<_> = verb.iter().map(String::as_str).collect();
         let name = words.join(" ");
